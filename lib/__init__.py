@@ -1,0 +1,1 @@
+"""Models, studies and the bilingual report of five machine-learning studies."""

@@ -1,0 +1,1 @@
+"""Readers, generators and embedded default data."""

@@ -1,0 +1,1 @@
+"""Networks: a config beside each module; no loss, optimiser, logging or I/O of training inside."""

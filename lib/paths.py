@@ -1,0 +1,18 @@
+"""The one file that knows the tree."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+PARAMS = ROOT / "params"
+BUILD = ROOT / "build"
+RUNS = ROOT / "runs"
+REPORTS = ROOT / "reports"
+EMBEDDED = ROOT / "lib" / "data" / "embedded"
+
+STUDIES = ("latent_extraction", "mlp_head", "vit_scaling", "opamp_transfer", "noise2noise")
+
+
+def resolve(path: str | Path) -> Path:
+    """Return `path` as absolute; a relative one counts from the repository root, wherever the process was started."""
+    return (ROOT / Path(path).expanduser()).resolve()

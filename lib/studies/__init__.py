@@ -1,0 +1,1 @@
+"""One module per notebook: Config, prepare, train, evaluate -> DataFrames."""
