@@ -1,0 +1,159 @@
+"""Parameters of a study: names, defaults, units and checks live here; YAML holds values only."""
+
+import ast
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, Literal, Self
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lib import paths
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # a folder or run name: no separators, so that no value can leave its directory
+PARAMETERS_COMMENT = "# Parameters"  # first line of the cell that papermill injects
+
+
+def param(default: Any, en: str, zh: str, **checks: Any) -> Any:
+    """Declare a parameter with its meaning in both languages; `checks` are pydantic's (ge, le, gt, pattern, ...)."""
+    checks.setdefault("validate_default", True)
+    if isinstance(default, list | dict):
+        return Field(default_factory=lambda: type(default)(default), description=en, json_schema_extra={"zh": zh}, **checks)
+    return Field(default, description=en, json_schema_extra={"zh": zh}, **checks)
+
+
+class Config(BaseModel):
+    """Immutable, strictly typed settings; an unknown or mistyped key is an error that names the nearest key."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_inline_lists(cls, values: Any) -> Any:
+        """Read "[a, b]" given on papermill's command line (`-p` passes text) as the list that it spells."""
+        if not isinstance(values, Mapping):
+            return values
+        return {k: _inline(v) if _takes_list(cls, k) else v for k, v in values.items()}
+
+    @classmethod
+    def checked(cls, values: Mapping[str, Any]) -> Self:
+        """Validate `values`; raise ValueError with one sentence per problem: which key, what it is, what would be right."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise ValueError(" ".join(_sentence(cls, e) for e in error.errors())) from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a flat YAML params file."""
+        file = paths.resolve(path)
+        if not file.is_file():
+            raise ValueError(f"Params file {file} does not exist.")
+        try:
+            values = yaml.safe_load(file.read_text(encoding="utf8"))
+        except yaml.YAMLError as error:
+            raise ValueError(f"Params file {file} is not plain YAML: {str(error).splitlines()[0]}.") from None
+        if not isinstance(values, dict):
+            raise ValueError(f"Params file {file} must hold `name: value` lines, not {type(values).__name__}.")
+        return cls.checked({str(k): v for k, v in values.items()})
+
+    @classmethod
+    def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
+        """Validate the parameters of a notebook from its `globals()`, those that papermill injected included."""
+        names = _parameter_names(namespace)
+        return cls.checked({k: namespace[k] for k in names if k in namespace})
+
+    def table(self) -> pd.DataFrame:
+        """Return one row per parameter: name, value, meaning in English and Chinese."""
+        fields = type(self).model_fields
+        extra = {k: (f.json_schema_extra or {}).get("zh", "") for k, f in fields.items()}
+        rows = [(k, str(getattr(self, k)), f.description or "", extra[k]) for k, f in fields.items()]
+        return pd.DataFrame(rows, columns=["parameter", "value", "meaning", "meaning_zh"])
+
+
+class StudyConfig(Config):
+    """The parameters that every notebook has."""
+
+    study: ClassVar[str]
+
+    profile: Literal["smoke", "quick", "full"] = param("smoke", "profile: smoke, quick or full", "运行档：smoke、quick 或 full")
+    seed: int = param(0, "random seed", "随机种子", ge=0, lt=2**31)
+    device: str = param(
+        "auto", "auto, cpu, cuda or cuda:N", "计算设备：auto、cpu、cuda 或 cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$"
+    )
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = param(
+        "auto",
+        "arithmetic of training; auto: bf16-mixed on a GPU, 32-true on a CPU",
+        "训练精度；auto：GPU 用 bf16-mixed，CPU 用 32-true",
+    )
+    num_threads: int = param(0, "CPU threads (0: all cores)", "CPU 线程数（0 表示全部核心）", ge=0, le=4096)
+    out_dir: str = param("", "folder of all results (empty: build/<profile>/<study>)", "结果目录（空：build/<运行档>/<研究>）")
+    data_dir: str = param("", "folder of the user's data (empty: embedded default)", "用户数据目录（空：内置默认数据）")
+    force: bool = param(False, "ignore the run cache", "忽略运行缓存")
+    lang: Literal["zh", "en"] = param("zh", "language shown first", "首先显示的语言")
+
+    @property
+    def out(self) -> Path:
+        """The absolute folder of this run's results."""
+        return paths.resolve(self.out_dir or f"build/{self.profile}/{self.study}")
+
+
+def _takes_list(cls: type[Config], key: str) -> bool:
+    field = cls.model_fields.get(key)
+    return field is not None and "list" in str(field.annotation)
+
+
+def _inline(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().startswith("["):
+        try:
+            return yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+    return value
+
+
+def _sentence(cls: type[Config], error: Mapping[str, Any]) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or cls.__name__
+    value = error["input"]
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, cls.model_fields, n=1, cutoff=0.5)
+        known = f"did you mean '{near[0]}'?" if near else f"the known ones are {', '.join(cls.model_fields)}."
+        return f"Unknown parameter '{key}': {known}"
+    if isinstance(value, str) and error["type"] in ("float_type", "int_type") and _is_number(value):
+        return f"Parameter '{key}' is the text '{value}', not a number: YAML reads 1e-3 as text, write 1.0e-3."
+    if error["type"] == "value_error":
+        return f"{error['ctx']['error']}".rstrip(".") + "."
+    message = error["msg"].split("should ", 1)[-1]
+    return f"Parameter '{key}' is {value!r}, but it should {message}."
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _parameter_names(namespace: Mapping[str, Any]) -> list[str]:
+    """Names assigned by the `parameters` cell and by papermill's injected cell; without cells, every plain public value."""
+    cells = [c for c in namespace.get("In", []) if isinstance(c, str)]
+    injected = [c for c in cells if c.lstrip().startswith(PARAMETERS_COMMENT)]
+    declared = [c for c in cells if "profile" in _assigned(c) and c not in injected][-1:]
+    if cells:
+        return list(dict.fromkeys(name for c in declared + injected for name in _assigned(c)))
+    hidden = (ModuleType, type)
+    return [k for k, v in namespace.items() if not (k.startswith("_") or isinstance(v, hidden) or callable(v))]
+
+
+def _assigned(cell: str) -> list[str]:
+    try:
+        body = ast.parse(cell).body
+    except SyntaxError:  # a cell of magics is no parameters cell
+        return []
+    targets = [t for node in body if isinstance(node, ast.Assign) for t in node.targets]
+    targets += [node.target for node in body if isinstance(node, ast.AnnAssign)]
+    return [t.id for t in targets if isinstance(t, ast.Name)]

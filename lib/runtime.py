@@ -1,0 +1,118 @@
+"""Seeds, device, precision, and the provenance that every report states."""
+
+import os
+import platform
+import random
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib import metadata
+
+import numpy as np
+import torch
+
+from lib import paths
+from lib.config import StudyConfig
+
+PACKAGES = (
+    "torch",
+    "lightning",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "lightgbm",
+    "scipy",
+    "h5py",
+    "papermill",
+    "pydantic",
+)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a run computes on: the device, the arithmetic, the seed and the clock's start."""
+
+    device: torch.device
+    precision: str  # Lightning's name: 32-true, bf16-mixed, 16-mixed
+    seed: int
+    threads: int
+    started: float
+
+    def generator(self, *keys: int) -> torch.Generator:
+        """Return a CPU generator keyed by the seed and `keys`, the same whatever ran before."""
+        return generator(self.seed, *keys)
+
+
+def generator(*keys: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a torch generator on `device` keyed by a tuple of integers."""
+    state = np.random.SeedSequence([int(k) for k in keys]).generate_state(1, np.uint64)[0]
+    return torch.Generator(device=device).manual_seed(int(state) >> 1)
+
+
+def start(config: StudyConfig) -> Runtime:
+    """Seed everything, choose device and precision, and return them; a device that is not there is a ValueError."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on CUDA
+    random.seed(config.seed)
+    np.random.seed(config.seed)
+    torch.manual_seed(config.seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    threads = config.num_threads or len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
+    torch.set_num_threads(threads)
+    device = choose_device(config.device)
+    return Runtime(device, choose_precision(config.precision, device), config.seed, threads, time.time())
+
+
+def choose_device(name: str) -> torch.device:
+    """Resolve auto, cpu, cuda or cuda:N."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise ValueError(f"Parameter 'device' is '{name}', but this machine has {count} CUDA devices: use auto or cpu.")
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Resolve `auto` to bf16-mixed on CUDA and 32-true elsewhere."""
+    if name != "auto":
+        return name
+    return "bf16-mixed" if device.type == "cuda" else "32-true"
+
+
+def provenance(runtime: Runtime, command: str) -> dict:
+    """Return commit, packages, device, threads, seconds since the start, and the command that repeats the run."""
+    commit, dirty = git_state()
+    return {
+        "commit": commit,
+        "dirty": dirty,
+        "packages": {"python": platform.python_version(), **{p: metadata.version(p) for p in PACKAGES}},
+        "device": device_name(runtime.device),
+        "precision": runtime.precision,
+        "threads": runtime.threads,
+        "seconds": round(time.time() - runtime.started, 1),
+        "command": command,
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """Return what the device is called, such as "cpu (x86_64, 2 cores)" or the GPU's name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({platform.machine()}, {os.cpu_count()} cores)"
+
+
+def git_state() -> tuple[str, bool]:
+    """Return the commit and whether lib, notebooks or params differ from it; ("unknown", True) outside a repository."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit, bool(_git("status", "--porcelain", "--", "lib", "notebooks", "params"))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", True
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
