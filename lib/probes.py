@@ -1,0 +1,117 @@
+"""Probes: what a simple model can read off a set of features, with an interval on every score."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from lib import metrics
+from lib.files import read_json, write_json
+
+RIDGE_ALPHA = 0.001  # the documents' probe
+TREES = {"num_leaves": 15, "n_estimators": 50}
+
+
+@dataclass(frozen=True)
+class RidgeProbe:
+    """A linear model on standardised features: prediction = (x - x_mean) / x_scale @ coef + intercept."""
+
+    x_mean: Tensor  # (d,)
+    x_scale: Tensor  # (d,)
+    coef: Tensor  # (d, k)
+    intercept: Tensor  # (k,)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Return (n, k) predictions, float64, for features (n, d) on the probe's device."""
+        return ((x.double() - self.x_mean) / self.x_scale) @ self.coef + self.intercept
+
+    def save(self, path: Path) -> None:
+        """Write the probe as JSON."""
+        write_json(path, {name: value.tolist() for name, value in asdict(self).items()})
+
+    @classmethod
+    def load(cls, path: Path) -> "RidgeProbe":
+        """Read what `save` wrote."""
+        return cls(**{name: torch.tensor(value, dtype=torch.float64) for name, value in read_json(path).items()})
+
+
+def fit_ridge(x: Tensor, y: Tensor, alpha: float = RIDGE_ALPHA) -> RidgeProbe:
+    """Fit features (n, d) to labels (n, k) where they lie, CPU or GPU, in float64.
+
+    Equals sklearn's Ridge(alpha) on StandardScaler features, all labels from one factorisation; a constant feature
+    keeps scale 1. Where d > n the dual system is solved.
+    """
+    if len(x) != len(y) or len(x) < 2:
+        raise ValueError(f"fit_ridge: {len(x)} rows of features and {len(y)} of labels; the same number is needed, at least 2.")
+    if not bool(x.isfinite().all()) or not bool(y.isfinite().all()):
+        raise ValueError("fit_ridge: features or labels hold values that are not finite.")
+    x, y = x.double(), y.double()
+    mean, scale = x.mean(0), x.std(0, correction=0)
+    scale = torch.where(scale > 1e-12 * (1 + mean.abs()), scale, torch.ones_like(scale))
+    z, intercept = (x - mean) / scale, y.mean(0)
+    wide = z.shape[1] > len(z)
+    gram = z @ z.T if wide else z.T @ z
+    gram.diagonal().add_(alpha)
+    right = y - intercept if wide else z.T @ (y - intercept)
+    solution = torch.cholesky_solve(right, torch.linalg.cholesky(gram))
+    return RidgeProbe(mean, scale, z.T @ solution if wide else solution, intercept)
+
+
+def fit_lightgbm(x: Tensor, y: Tensor, *, seed: int = 0, threads: int = 1, **changes: int) -> lightgbm.Booster:
+    """Fit features (n, d) to one label (n,) with the documents' 15 leaves and 50 trees; repeatable."""
+    settings = TREES | changes
+    fixed = {"seed": seed, "deterministic": True, "force_col_wise": True, "num_threads": threads, "verbosity": -1}
+    parameters = {"objective": "regression", "num_leaves": settings["num_leaves"], **fixed}
+    data = lightgbm.Dataset(x.float().cpu().numpy(), y.float().cpu().numpy(), params={"verbosity": -1})
+    return lightgbm.train(parameters, data, num_boost_round=settings["n_estimators"])
+
+
+def score(y: np.ndarray, pred: np.ndarray, *, n_boot: int = 300, seed: int = 0) -> dict[str, float]:
+    """Return test_r2 with its 95 % bootstrap interval, test_mae and test_rmse for one label, each (n,)."""
+    low, high = metrics.bootstrap(metrics.r2, y, pred, n=n_boot, seed=seed)
+    values = {"test_r2": metrics.r2(y, pred), "test_r2_low": low, "test_r2_high": high}
+    return {k: float(v) for k, v in (values | {"test_mae": metrics.mae(y, pred), "test_rmse": metrics.rmse(y, pred)}).items()}
+
+
+def ridge_rows(
+    train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], labels: Sequence[str], *, n_boot: int = 300, seed: int = 0
+) -> tuple[list[dict], np.ndarray]:
+    """Fit all labels at once; return one row of scores per label and the test predictions (n, k)."""
+    probe = fit_ridge(*train)
+    fitted, pred = (probe.predict(part[0]).cpu().numpy() for part in (train, test))
+    seen, truth = (part[1].double().cpu().numpy() for part in (train, test))
+    rows = []
+    for i, label in enumerate(labels):
+        head = {"probe": "ridge", "label": label, "dim": train[0].shape[1]}
+        head["train_r2"] = float(metrics.r2(seen[:, i], fitted[:, i]))
+        rows.append(head | score(truth[:, i], pred[:, i], n_boot=n_boot, seed=seed))
+    return rows, pred
+
+
+def lightgbm_row(
+    train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], label: str, column: int, *, seed: int = 0, threads: int = 1
+) -> tuple[dict, np.ndarray]:
+    """Fit one label column; return its row of scores and the test predictions (n,)."""
+    model = fit_lightgbm(train[0], train[1][:, column], seed=seed, threads=threads)
+    seen, truth = (part[1][:, column].double().cpu().numpy() for part in (train, test))
+    fitted, pred = (model.predict(part[0].float().cpu().numpy(), num_threads=threads) for part in (train, test))
+    head = {"probe": "lightgbm", "label": label, "dim": train[0].shape[1], "train_r2": float(metrics.r2(seen, fitted))}
+    return head | score(truth, pred, seed=seed), pred
+
+
+def gain(y: np.ndarray, better: np.ndarray, baseline: np.ndarray, *, n_boot: int = 1000, seed: int = 0) -> dict[str, float]:
+    """Return r2(better) - r2(baseline) on the same rows with its paired 95 % bootstrap interval."""
+    low, high = metrics.bootstrap_difference(metrics.r2, y, better, baseline, n=n_boot, seed=seed)
+    return {"gain": float(metrics.r2(y, better) - metrics.r2(y, baseline)), "gain_low": low, "gain_high": high}
+
+
+def frame(rows: list[dict]) -> pd.DataFrame:
+    """Return long results, the columns in reading order."""
+    table = pd.DataFrame(rows)
+    scores = ["train_r2", "test_r2", "test_r2_low", "test_r2_high", "test_mae", "test_rmse"]
+    return table[[c for c in table if c not in scores] + scores]
