@@ -1,0 +1,127 @@
+"""Spectra made when they are asked for: labels -> flux from the grid -> noise, on the device, with no storage."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from lib.data.batches import Spectra
+from lib.data.labels import LabelScaler
+from lib.data.noise import BLOCK, CONDITIONS, NoiseConfig, PfsNoise, keyed_normal, snr
+from lib.data.spectra.layout import write_hdf5
+from lib.data.spectra.tables import ALIASES
+
+SPLITS = ("train", "val", "test")
+
+
+class Grid(Protocol):
+    """What makes spectra from labels: `lib.data.grid.SpectralGrid`, or a window of it."""
+
+    wave: Tensor
+    labels: tuple[str, ...]
+    ranges: Mapping[str, tuple[float, float]]
+
+    def sample(self, n: int, seed: int = 0, device: str = "cpu") -> Tensor: ...
+
+    def flux(self, labels: Tensor) -> Tensor: ...
+
+
+class GeneratedSpectra:
+    """A set of n spectra of a grid under PFS noise; row r is the same in every set of the same seed and split.
+
+    grid    SpectralGrid;  n: rows;  seed, split: which set; splits share no star
+    noise   NoiseConfig or the name of a preset;  device: where spectra are made
+    labels  names of the labels to predict;  scaler: the training set's, or `norm` to fit one on this set's labels
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        n: int,
+        *,
+        seed: int = 0,
+        split: str = "train",
+        noise: NoiseConfig | str = "mag205_225",
+        labels: tuple[str, ...] = ("log_g",),
+        norm: str = "standard",
+        scaler: LabelScaler | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"Split is '{split}', but it should be one of {', '.join(SPLITS)}.")
+        absent = [name for name in labels if name not in grid.labels]
+        if absent:
+            raise ValueError(f"The grid has no label '{absent[0]}': it has {', '.join(grid.labels)}.")
+        self.grid, self.device, self.label_names = grid, torch.device(device), tuple(labels)
+        self.seed = (seed * len(SPLITS) + SPLITS.index(split)) % 2**63
+        self.noise = PfsNoise(grid.wave, noise, reference_flux(grid))
+        self.parameters = grid.sample(n, self.seed)  # (n, all labels of the grid), CPU
+        self.conditions = self.noise.conditions(n, self.seed)
+        self.weights = self.noise.weights(self.conditions).to(self.device)
+        chosen = self.parameters[:, [grid.labels.index(name) for name in labels]]
+        self.scaler = scaler or LabelScaler.fit(chosen, self.label_names, norm)
+        self.labels = self.scaler.transform(chosen).to(self.device)
+        self._parameters = self.parameters.to(self.device)
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    @property
+    def wave(self) -> Tensor:
+        """The (L,) wavelengths in Angstrom."""
+        return self.grid.wave
+
+    def flux(self, start: int, stop: int) -> Tensor:
+        """Return the noiseless flux of rows start..stop: (b, L)."""
+        return self.grid.flux(self._parameters[start:stop])
+
+    def observe(self, start: int, stop: int, *, epoch: int = 0) -> Spectra:
+        """Return rows start..stop with the noise draw of `epoch`."""
+        flux = self.flux(start, stop)
+        normal = keyed_normal(start, stop, flux.shape[1], seed=self.seed, epoch=epoch, device=self.device)
+        noisy, sigma = self.noise.observe(flux, self.weights[start:stop], normal)
+        return Spectra(noisy, sigma, self.labels[start:stop], flux)
+
+    def spectra(self, *, epoch: int = 0) -> Spectra:
+        """Return the whole set at once (n * L * 12 bytes of memory)."""
+        parts = [self.observe(start, stop, epoch=epoch) for start, stop in self._runs()]
+        return Spectra(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+    def table(self) -> pd.DataFrame:
+        """Return labels, conditions and S/N in the documents' columns: one row per spectrum."""
+        ratio = torch.cat([self._snr(*run) for run in self._runs()])
+        columns = {ALIASES.get(name, name): self.parameters[:, i].numpy() for i, name in enumerate(self.grid.labels)}
+        conditions = dict(zip(("mag", *CONDITIONS[1:]), self.conditions.numpy().T, strict=True))
+        return pd.DataFrame({**columns, **conditions, "redshift": 0.0, "snr": ratio.cpu().numpy()})
+
+    def write_hdf5(self, path: str | Path, *, dtype: str = "float32") -> Path:
+        """Write noiseless flux and sigma in the documents' layout, block by block.
+
+        Raises ValueError for error_source `noisy`: a sigma estimated from noisy counts belongs to one noise draw.
+        """
+        if self.noise.config.error_source == "noisy":
+            raise ValueError("A file keeps one sigma per spectrum: write with error_source reference or clean, not noisy.")
+        return write_hdf5(path, np.asarray(self.wave), self.table(), self._arrays(), dtype=dtype)
+
+    def _arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for start, stop in self._runs():
+            flux = self.flux(start, stop)
+            sigma = self.noise.drawn_sigma(self.weights[start:stop], flux)
+            yield flux.cpu().numpy(), sigma.cpu().numpy()
+
+    def _snr(self, start: int, stop: int) -> Tensor:
+        flux = self.flux(start, stop)
+        return snr(flux, self.noise.drawn_sigma(self.weights[start:stop], flux))
+
+    def _runs(self) -> list[tuple[int, int]]:
+        return [(start, min(start + BLOCK, len(self))) for start in range(0, len(self), BLOCK)]
+
+
+def reference_flux(grid: Grid) -> Tensor:
+    """Return the flux of the reference star of `error_source: reference`, the middle of the grid's ranges: (L,)."""
+    middle = [sum(grid.ranges[name]) / 2 for name in grid.labels]
+    return grid.flux(torch.tensor([middle], dtype=torch.float64))[0]

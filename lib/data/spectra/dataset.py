@@ -1,0 +1,182 @@
+"""Spectra of the users' files, ready for training: labels, masks, noise, and three ways to keep them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lib.data.batches import Spectra
+from lib.data.labels import LabelScaler
+from lib.data.noise import BLOCK, keyed_normal
+from lib.data.spectra.layout import ERROR, FLUX, write_hdf5
+from lib.data.spectra.masks import check_mask, keep_least_noisy, load_mask
+from lib.data.spectra.modes import MODES, choose_mode, device_free, memory_free
+from lib.data.spectra.reader import ShardReader
+from lib.data.spectra.tables import column
+
+MASK_ROWS = 2048  # training rows that decide a mask by error
+Paths = str | Path | Sequence[str | Path]
+
+
+class SpectraDataset(Dataset):
+    """n spectra with labels: a map-style data set (flux, error, labels) and a source of `SpectraBatches`.
+
+    wave (L,), table (n rows, all numeric columns), labels (n, k) normalised by `scaler`, mask (all pixels of the file).
+    Negative flux is clipped to 0. Made by `from_hdf5`.
+    """
+
+    def __init__(
+        self,
+        reader: ShardReader,
+        names: tuple[str, ...],
+        *,
+        mode: str,
+        device: torch.device,
+        mask: np.ndarray,
+        scaler: LabelScaler,
+        seed: int,
+        noise_level: float,
+    ) -> None:
+        self.table, self.label_names, self.mode, self.device = reader.table, names, mode, device
+        self.mask, self.scaler, self.seed, self.noise_level = mask, scaler, seed, noise_level
+        self.wave = torch.from_numpy(reader.wave[mask])
+        self.labels = scaler.transform(_labels(reader.table, names)).to(device)
+        self._reader, self._checked = reader, np.zeros(-(-len(reader) // BLOCK), bool)
+        self._kept: tuple[Tensor, Tensor] | None = None
+        if mode != "stream":
+            parts = zip(*self._blocks(torch.device("cpu") if mode == "memory" else device), strict=True)
+            self._kept = tuple(torch.cat(part) for part in parts)
+
+    @classmethod
+    def from_hdf5(
+        cls,
+        paths: Paths,
+        n: int | None = None,
+        *,
+        labels: str | Sequence[str] = "log_g",
+        norm: str = "standard",
+        like: "SpectraDataset | None" = None,
+        mask_ratio: float = 1.0,
+        mask_path: str | Path | None = None,
+        mode: str = "auto",
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+        noise_level: float = 1.0,
+    ) -> "SpectraDataset":
+        """Open one file or a list of shards in the documents' layout.
+
+        n       the first n spectra only;  labels: columns to predict, by the documents' names (T_eff) or ours (t_eff)
+        norm    label normalisation fitted here (standard, minmax, none);  like: take label normalisation and mask from
+                this (training) data set instead
+        mask_ratio  keep this part of the pixels, those of the lowest error;  mask_path: keep those of a mask file
+        mode    device, memory, stream, or auto (see `choose_mode`)
+        Raises ValueError in one sentence naming file and data set where something is absent, truncated, NaN or misshapen.
+        """
+        names = (labels,) if isinstance(labels, str) else tuple(labels)
+        files = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
+        if not files or not names or (n is not None and n < 1):
+            raise ValueError("from_hdf5 needs at least one file, one label and one spectrum.")
+        reader, device = ShardReader(files, names, n), torch.device(device)
+        mask = _choose_mask(reader, like, mask_ratio, mask_path)
+        scaler = like.scaler if like is not None else LabelScaler.fit(_labels(reader.table, names), names, norm)
+        if scaler.names != names:
+            raise ValueError(f"Labels {', '.join(names)} differ from the training set's {', '.join(scaler.names)}.")
+        size = 2 * len(reader) * int(mask.sum()) * reader.dtype.itemsize
+        free = {"device_free": device_free(device), "memory_free": memory_free()}
+        chosen = choose_mode(size, **free) if mode == "auto" else mode
+        if chosen not in MODES:
+            raise ValueError(f"Read mode is '{mode}', but it should be auto or one of {', '.join(MODES)}.")
+        settings = {"mask": mask, "scaler": scaler, "seed": seed, "noise_level": noise_level}
+        return cls(reader, names, mode=chosen, device=device, **settings)
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return flux (L,), error (L,) and normalised labels (k,) of one spectrum."""
+        row = range(len(self))[row]
+        flux, error = self.rows(row, row + 1)
+        return flux[0], error[0], self.labels[row]
+
+    @property
+    def flux(self) -> Tensor:
+        """All flux, (n, L) float32; a streamed set is read whole for it."""
+        return self.rows(0, len(self))[0]
+
+    @property
+    def error(self) -> Tensor:
+        """All errors, (n, L) float32; a streamed set is read whole for it."""
+        return self.rows(0, len(self))[1]
+
+    def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Return flux and error of a run of rows, (b, L) float32, on the device."""
+        if self._kept is None:
+            return self._read(start, stop, self.device, torch.float32)
+        return tuple(part[start:stop].to(self.device, torch.float32) for part in self._kept)
+
+    def observe(self, start: int, stop: int, *, epoch: int = 0) -> Spectra:
+        """Return rows start..stop with noise of noise_level * error, drawn for `epoch`."""
+        flux, error = self.rows(start, stop)
+        sigma = error * self.noise_level
+        normal = keyed_normal(start, stop, flux.shape[1], seed=self.seed, epoch=epoch, device=self.device)
+        return Spectra(torch.addcmul(flux, sigma, normal), sigma, self.labels[start:stop], flux)
+
+    def write_hdf5(self, path: str | Path, *, dtype: str = "float32") -> Path:
+        """Write flux, error and table in the documents' layout, block by block."""
+        blocks = ((flux.numpy(), error.numpy()) for flux, error in self._blocks(torch.device("cpu")))
+        return write_hdf5(path, self.wave.numpy(), self.table, blocks, dtype=dtype)
+
+    def _blocks(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        kind = torch.from_numpy(np.empty(0, self._reader.dtype)).dtype
+        for start in range(0, len(self), BLOCK):
+            yield self._read(start, min(start + BLOCK, len(self)), device, kind)
+
+    def _read(self, start: int, stop: int, device: torch.device, kind: torch.dtype) -> tuple[Tensor, Tensor]:
+        parts = [torch.from_numpy(array) for array in self._reader.read(start, stop)]
+        if not self.mask.all():
+            parts = [part[:, self._pixels()] for part in parts]
+        flux, error = (part.to(device).to(kind) for part in parts)
+        self._check(start, stop, flux, error)
+        return flux.clamp_(min=0), error
+
+    def _pixels(self) -> slice | Tensor:
+        kept = np.flatnonzero(self.mask)
+        whole = kept[-1] - kept[0] + 1 == len(kept)
+        return slice(int(kept[0]), int(kept[-1]) + 1) if whole else torch.from_numpy(kept)
+
+    def _check(self, start: int, stop: int, flux: Tensor, error: Tensor) -> None:
+        """Look for NaN and negative errors once per block: later epochs read at full speed."""
+        if self._checked[start // BLOCK : -(-stop // BLOCK)].all():
+            return
+        for name, values, good in ((FLUX, flux, flux.isfinite()), (ERROR, error, error.isfinite() & (error >= 0))):
+            if not bool(good.all()):
+                row, pixel = (~good).nonzero()[0].tolist()
+                file, inside = self._reader.locate(start + row)
+                column_ = int(np.flatnonzero(self.mask)[pixel])
+                raise ValueError(
+                    f"{file}: '{name}' is {values[row, pixel].item()} at row {inside}, pixel {column_}; "
+                    f"it should be finite{' and not negative' if name == ERROR else ''}."
+                )
+        self._checked[-(-start // BLOCK) : -(-stop // BLOCK) if stop == len(self) else stop // BLOCK] = True
+
+
+def _labels(table: pd.DataFrame, names: tuple[str, ...]) -> Tensor:
+    values = table[[column(table, name) for name in names]].to_numpy(np.float64)
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        raise ValueError(f"Label '{names[bad[0, 1]]}' is {values[tuple(bad[0])]} in row {bad[0, 0]}; it should be finite.")
+    return torch.from_numpy(np.array(values, order="C"))  # a column selection may be reversed or read-only
+
+
+def _choose_mask(reader: ShardReader, like: SpectraDataset | None, ratio: float, path: str | Path | None) -> np.ndarray:
+    if like is not None:
+        return check_mask(like.mask, reader.n_pixels, "The training set's mask")
+    if path is not None:
+        return load_mask(path, reader.n_pixels)
+    if ratio == 1:
+        return np.ones(reader.n_pixels, bool)
+    return keep_least_noisy(reader.read(0, min(MASK_ROWS, len(reader)))[1].astype(np.float32), ratio)
