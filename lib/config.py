@@ -67,11 +67,12 @@ class Config(BaseModel):
         return cls.checked({k: namespace[k] for k in names if k in namespace})
 
     def table(self) -> pd.DataFrame:
-        """Return one row per parameter: name, value, meaning in English and Chinese."""
-        fields = type(self).model_fields
-        extra = {k: (f.json_schema_extra or {}).get("zh", "") for k, f in fields.items()}
-        rows = [(k, str(getattr(self, k)), f.description or "", extra[k]) for k, f in fields.items()]
-        return pd.DataFrame(rows, columns=["parameter", "value", "meaning", "meaning_zh"])
+        """Return one row per parameter: name, value, meaning {"zh", "en"}."""
+        rows = []
+        for name, field in type(self).model_fields.items():
+            meaning = {"zh": (field.json_schema_extra or {}).get("zh", ""), "en": field.description or ""}
+            rows.append({"parameter": name, "value": str(getattr(self, name)), "meaning": meaning})
+        return pd.DataFrame(rows)
 
 
 class StudyConfig(Config):

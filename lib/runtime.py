@@ -82,8 +82,8 @@ def choose_precision(name: str, device: torch.device) -> str:
     return "bf16-mixed" if device.type == "cuda" else "32-true"
 
 
-def provenance(runtime: Runtime, command: str) -> dict:
-    """Return commit, packages, device, threads, seconds since the start, and the command that repeats the run."""
+def provenance(runtime: Runtime) -> dict:
+    """Return commit, packages, device, precision, threads and seconds since the start."""
     commit, dirty = git_state()
     return {
         "commit": commit,
@@ -93,7 +93,6 @@ def provenance(runtime: Runtime, command: str) -> dict:
         "precision": runtime.precision,
         "threads": runtime.threads,
         "seconds": round(time.time() - runtime.started, 1),
-        "command": command,
     }
 
 

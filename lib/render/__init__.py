@@ -1,0 +1,1 @@
+"""Executed notebook -> one HTML; the index; comparisons."""

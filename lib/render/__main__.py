@@ -1,0 +1,33 @@
+"""python -m lib.render page BUILD.ipynb OUT.html | index DIR"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from lib.render.index import render_index
+from lib.render.page import render
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; a ValueError is one sentence on stderr and exit code 1."""
+    parser = argparse.ArgumentParser(prog="python -m lib.render", description="Render reports.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    page = commands.add_parser("page", help="executed notebook -> one self-contained HTML page")
+    page.add_argument("notebook", type=Path)
+    page.add_argument("target", type=Path)
+    index = commands.add_parser("index", help="write index.html for a folder of pages")
+    index.add_argument("folder", type=Path)
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.command == "page":
+            render(chosen.notebook, chosen.target)
+        else:
+            render_index(chosen.folder.resolve())
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

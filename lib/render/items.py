@@ -1,0 +1,94 @@
+"""One displayed item of a notebook -> HTML."""
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from lib.render.text import both
+from lib.report.text import number, term
+
+Payload = dict[str, Any]
+
+
+def item(payload: Payload, image: str = "") -> str:
+    """Render a payload by its kind; an unknown kind is a ValueError."""
+    kinds: dict[str, Callable[[Payload], str]] = {
+        "text": lambda p: f"<div class=prose>{both(p, 'div')}</div>",
+        "table": table,
+        "figure": lambda p: figure(p, image),
+        "claim": lambda p: claim(p["claim"]),
+        "provenance": lambda p: provenance(p["results"]),
+    }
+    if payload["kind"] not in kinds:
+        raise ValueError(f"A page cannot show items of the kind '{payload['kind']}'.")
+    return kinds[payload["kind"]](payload)
+
+
+def grid(columns: list[Any], rows: list[list[Any]], numeric: list[bool]) -> str:
+    """Return a <table> inside a box that scrolls on narrow screens; cells are texts or language pairs."""
+    align = ["class=n" if n else "" for n in numeric]
+    head = "".join(f"<th scope=col {a}>{both(c, markdown=False)}</th>" for c, a in zip(columns, align, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td {a}>{both(c, markdown=False)}</td>" for c, a in zip(row, align, strict=True)) + "</tr>"
+        for row in rows
+    )
+    return f"<div class=scroll tabindex=0><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def table(payload: Payload) -> str:
+    """Render a captioned table with the file and the function that it comes from."""
+    origin = f" · <code>{escape(payload['origin'])}</code>" if payload["origin"] else ""
+    return (
+        f'<figure class=table id="{escape(payload["id"])}"><figcaption>{both(payload["caption"])}'
+        f"<small><code>{escape(payload['file'])}</code>{origin}</small></figcaption>"
+        f"{grid(payload['columns'], payload['rows'], payload['numeric'])}</figure>"
+    )
+
+
+def figure(payload: Payload, image: str) -> str:
+    """Render a figure; one image for both languages, an alternative text in each."""
+    alt = payload["alt"]
+    text = escape(f"{alt['zh']} / {alt['en']}", quote=True)
+    return (
+        f'<figure id="{escape(payload["id"])}"><img alt="{text}" src="data:image/png;base64,{image.strip()}">'
+        f"<figcaption>{both(payload['caption'])}<small><code>{escape(payload['file'])}</code></small></figcaption></figure>"
+    )
+
+
+def claim(c: dict[str, Any]) -> str:
+    """Render a verdict with its sentence."""
+    return (
+        f'<div class="claim {c["verdict"]}" id="claim-{escape(c["id"])}"><p class=head><b>{escape(c["id"])}</b> {badge(c)}'
+        f"<span>{both(c)}</span></p><div>{both(c['text'], 'p')}</div></div>"
+    )
+
+
+def badge(c: dict[str, Any]) -> str:
+    """Return the verdict as a coloured word."""
+    return f'<span class="verdict {c["verdict"]}">{both(term(c["verdict"]), markdown=False)}</span>'
+
+
+def interval(c: dict[str, Any]) -> str:
+    """Write a claim's value and interval."""
+    if c["value"] is None:
+        return "—"
+    bounds = "" if c["low"] is None else f" [{number(c['low'], 3)}, {number(c['high'], 3)}]"
+    return number(c["value"]) + bounds
+
+
+def provenance(results: dict[str, Any]) -> str:
+    """Render what made these results and how to make them again."""
+    p, d = results["provenance"], results["data"]
+    packages = ", ".join(f"{k} {v}" for k, v in p["packages"].items())
+    dirty = {"zh": "（有未提交的改动）", "en": " (with uncommitted changes)"} if p["dirty"] else ""
+    rows = [
+        [{"zh": "复现命令", "en": "command"}, p["command"]],
+        [{"zh": "代码版本", "en": "commit"}, {k: p["commit"] + (dirty[k] if dirty else "") for k in ("zh", "en")}],
+        [{"zh": "数据", "en": "data"}, f"{d['source']}: {d['name']}"],
+        [{"zh": "数据指纹", "en": "data fingerprint"}, d["fingerprint"]],
+        [{"zh": "设备", "en": "device"}, f"{p['device']}, {p['threads']} threads, {p.get('precision', '')}"],
+        [{"zh": "用时", "en": "wall time"}, f"{p['seconds']:.0f} s"],
+        [{"zh": "软件版本", "en": "packages"}, packages],
+    ]
+    head = [{"zh": "项目", "en": "item"}, {"zh": "内容", "en": "content"}]
+    return f'<figure class="table provenance" id="provenance">{grid(head, rows, [False, False])}</figure>'

@@ -1,0 +1,160 @@
+"""An executed notebook -> one self-contained bilingual HTML page."""
+
+import base64
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+from markupsafe import Markup
+from nbformat import NotebookNode
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from lib.files import write_text
+from lib.render.guard import check_offline
+from lib.render.items import badge, interval, item
+from lib.render.text import both, html
+from lib.report.claims import Criterion
+from lib.report.display import MIME
+from lib.report.text import number, term
+
+FOLDER = Path(__file__).parent
+LANGS = {"lang-zh": "zh-CN", "lang-en": "en"}
+
+
+@dataclass
+class Page:
+    """What a notebook adds up to: the body, its contents, and the results that head it."""
+
+    body: list[str] = field(default_factory=list)
+    contents: list[dict[str, str]] = field(default_factory=list)
+    results: dict[str, Any] | None = None
+    error: str = ""
+
+
+def render(notebook: Path, target: Path) -> None:
+    """Write the page of an executed notebook; one that failed or never ran to its end is a ValueError, `target` is kept."""
+    page = read(notebook)
+    if page.error:
+        raise ValueError(f"{notebook} failed ({page.error.splitlines()[-1]}): its page is not published.")
+    if page.results is None:
+        raise ValueError(f"{notebook} has no results: it was not executed to its last cell (report.finish).")
+    write_page(target, "page.html.j2", page=page, results=page.results, lang=page.results["params"]["lang"])
+
+
+def render_failed(notebook: Path | None, target: Path, failure: dict[str, Any]) -> None:
+    """Write a page with the failure, its traceback and what had been shown until then."""
+    page = read(notebook) if notebook is not None and notebook.is_file() else Page()
+    write_page(target, "failed.html.j2", page=page, failure=failure, lang="zh")
+
+
+def write_page(target: Path, template: str, **values: Any) -> None:
+    """Fill a template, refuse anything remote in it, and write it atomically."""
+    text = environment().get_template(template).render(css=css(), font=font(), **values)
+    check_offline(text, str(target))
+    write_text(target, text)
+
+
+def read(notebook: Path) -> Page:
+    """Convert every cell; static prose by its language tag, outputs by their kind."""
+    if not notebook.is_file():
+        raise ValueError(f"Notebook {notebook} does not exist.")
+    try:
+        cells = nbformat.read(notebook, as_version=4).cells
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError, KeyError):
+        raise ValueError(f"{notebook} is not a notebook.") from None
+    page = Page()
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            _prose(page, cell)
+        elif cell.cell_type == "code":
+            _code(page, cell)
+    return page
+
+
+def _prose(page: Page, cell: NotebookNode) -> None:
+    if cell.source.startswith("# ") and "\n" not in cell.source.strip():
+        return  # the notebook's title: the page has its header card
+    lang = next((LANGS[t] for t in cell.metadata.get("tags", []) if t in LANGS), None)
+    anchor = ""
+    if cell.source.startswith("## ") and lang is not None:
+        title = cell.source.splitlines()[0][3:]
+        if lang == "en" and page.contents and "en" not in page.contents[-1]:
+            page.contents[-1] |= {"en": title}
+        elif lang == "zh-CN":
+            page.contents.append({"zh": title, "id": f"section-{len(page.contents) + 1}"})
+            anchor = f' id="{page.contents[-1]["id"]}"'
+    attribute = f' lang="{lang}"' if lang else ""
+    page.body.append(f"<div class=prose{attribute}{anchor}>{html(cell.source)}</div>")
+
+
+def _code(page: Page, cell: NotebookNode) -> None:
+    if cell.source.strip() and "hide" not in cell.metadata.get("tags", []):
+        code = highlight(cell.source, PythonLexer(), HtmlFormatter(nowrap=True))
+        page.body.append(
+            f"<details class=code><summary>{both({'zh': '代码', 'en': 'code'})}</summary><pre>{code}</pre></details>"
+        )
+    for output in cell.outputs:
+        if output.output_type == "error":
+            page.error = "\n".join(output.traceback)
+        elif output.output_type == "stream" and output.name == "stdout":
+            page.body.append(f"<pre>{escape(output.text)}</pre>")
+        elif output.output_type in ("display_data", "execute_result"):
+            _output(page, output.data)
+
+
+def _output(page: Page, data: dict[str, Any]) -> None:
+    payload = data.get(MIME)
+    if payload is None:
+        if "image/png" in data:
+            page.body.append(f'<figure><img alt="" src="data:image/png;base64,{data["image/png"].strip()}"></figure>')
+        return
+    if payload["kind"] == "summary":
+        page.results = payload["results"]
+    else:
+        page.body.append(item(payload, data.get("image/png", "")))
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The templates; every value is escaped unless a filter of ours made it HTML."""
+    made = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    made.filters |= {"both": lambda v: Markup(both(v)), "prose": lambda v: Markup(both(v, "div")), "term": term}
+    made.globals |= {
+        "badge": lambda c: Markup(badge(c)), "interval": interval, "number": number, "said": _said,
+        "criterion": lambda c: Criterion(**c["criterion"]).text(), "json_for_html": json_for_html,
+    }  # fmt: skip
+    return made
+
+
+def _said(item: dict[str, Any]) -> str | dict[str, str]:
+    """Write what the document reports of a claim or fact, and where."""
+    if item["reported"] is None:
+        return "—"
+    source = {"document": ("原文", "document"), "public": ("公开记录", "public logs")}[item["reported_source"]]
+    return {"zh": f"{number(item['reported'])}（{source[0]}）", "en": f"{number(item['reported'])} ({source[1]})"}
+
+
+@cache
+def css() -> str:
+    """The style sheet, with the colours of code for light and dark."""
+    light, dark = (HtmlFormatter(style=s).get_style_defs(".code") for s in ("friendly", "github-dark"))
+    return f"{(FOLDER / 'page.css').read_text(encoding='utf8')}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"
+
+
+@cache
+def font() -> str:
+    """The maths font as base64."""
+    return base64.b64encode((FOLDER / "math.woff2").read_bytes()).decode("ascii")
+
+
+def json_for_html(value: Any) -> str:
+    """Return JSON that cannot end the script element it stands in."""
+    text = json.dumps(value, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+    return Markup(text)

@@ -1,0 +1,206 @@
+"""The bilingual report of a run: text, tables, figures, claims and facts, and the results.json that they add up to."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from lib import paths
+from lib.config import StudyConfig
+from lib.files import write_csv, write_json
+from lib.progress import LOG, watch
+from lib.report import display
+from lib.report.claims import Criterion
+from lib.report.failure import on_failure
+from lib.report.publish import open_staging, publish
+from lib.report.text import Pair, fields, number, pair, reported, reported_source, term
+
+__all__ = ["Criterion", "Report", "number", "pair", "reported", "reported_source", "term"]
+
+SCHEMA = 1
+HEADER = ("experiment_id", "author", "date", "project", "topic", "mvp", "model_version")
+
+
+class Report:
+    """Collects what a notebook shows and publishes it at the end; until then the last good results stay untouched.
+
+    title, question  texts in both languages (see `pair`)
+    header           experiment_id, author, date, project, topic, mvp, model_version of the source document
+    """
+
+    def __init__(self, config: StudyConfig, *, title: Pair, question: Pair, header: dict[str, str]) -> None:
+        missing = [k for k in HEADER if k not in header]
+        if missing:
+            raise ValueError(f"The header of a report lacks {missing}.")
+        self.config, self.title, self.question, self.header = config, title, question, header
+        self.out = config.out
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.staging = open_staging(self.out)
+        self.hypotheses: dict[str, Pair] = {}
+        self.claims: list[dict[str, Any]] = []
+        self.facts: dict[str, dict[str, Any]] = {}
+        self.tables: dict[str, str] = {}
+        self.figures: dict[str, str] = {}
+        self.data: dict[str, Any] = {}
+        watch(self.out)
+        on_failure(config.study, self.out)
+        LOG.info("study %s, profile %s, seed %d", config.study, config.profile, config.seed)
+
+    @property
+    def model_dir(self):
+        """The folder for the model that this run publishes."""
+        return self.staging / "model"
+
+    def describe_data(self, *, source: str, name: str, fingerprint: str, n_train: int, n_dropped: int, **more: Any) -> None:
+        """State where the data came from; `source` is embedded, csv, hdf5, ..."""
+        self.data = {
+            "source": source,
+            "name": name,
+            "fingerprint": fingerprint,
+            "n_train": n_train,
+            "n_dropped": n_dropped,
+            **more,
+        }
+
+    def text(self, zh: str, en: str, **facts: Any) -> None:
+        """Show a paragraph (markdown) with numbers of this run."""
+        both = pair(zh, en, **facts)
+        display.emit("text", both, f"{both['zh']}\n\n{both['en']}")
+
+    def hypothesis(self, key: str, zh: str, en: str, **facts: Any) -> None:
+        """Declare a claim to be judged later; `finish` refuses one without a verdict."""
+        self.hypotheses[key] = pair(zh, en, **facts)
+        both = {lang: f"**{key}** · {text}" for lang, text in self.hypotheses[key].items()}
+        display.emit("text", both, f"{both['zh']}\n\n{both['en']}")
+
+    def table(
+        self, name: str, frame: pd.DataFrame, zh: str, en: str, *, source: Callable | None = None, digits: int = 4, **facts: Any
+    ) -> None:
+        """Show a table and write it to tables/<name>.csv; columns are keys of the glossary, `source` is what computed it."""
+        payload = display.table_payload(frame, digits)
+        plain = frame.map(lambda v: v["en"] if isinstance(v, dict) else v)
+        write_csv(self.staging / "tables" / f"{name}.csv", plain)
+        self.tables[name] = f"tables/{name}.csv"
+        caption = pair(zh, en, **facts)
+        origin = "" if source is None else f"{source.__module__}.{source.__qualname__}"
+        extra = {"id": f"tab-{name}", "caption": caption, "file": self.tables[name], "origin": origin}
+        display.emit("table", payload | extra, f"{caption['zh']} / {caption['en']}\n\n{display.table_markdown(payload)}")
+
+    def figure(self, name: str, drawn: Any, zh: str, en: str, *, alt: Pair | None = None, **facts: Any) -> None:
+        """Show a figure (Axes, array of Axes, Figure or seaborn grid) and write it to figures/<name>.png."""
+        import matplotlib.pyplot as plt
+
+        figure = _figure_of(drawn)
+        image = display.png(figure)
+        (self.staging / "figures" / f"{name}.png").write_bytes(image)
+        self.figures[name] = f"figures/{name}.png"
+        caption = pair(zh, en, **facts)
+        payload = {"id": f"fig-{name}", "caption": caption, "alt": alt or display.describe(figure), "file": self.figures[name]}
+        plt.close(figure)
+        display.emit("figure", payload, f"{caption['zh']}\n\n{caption['en']}", **{"image/png": display.encoded(image)})
+
+    def fact(
+        self, name: str, value: float | int | str | None, zh: str, en: str, *, unit: str = "", reported_as: str | None = None
+    ) -> None:
+        """Record a key number; `reported_as` is the path of the same number in reported.yaml, shown beside it."""
+        value = value.item() if hasattr(value, "item") else value
+        self.facts[name] = {
+            "value": value, "unit": unit, "zh": zh, "en": en,
+            "reported": None if reported_as is None else reported(reported_as),
+            "reported_source": None if reported_as is None else reported_source(reported_as),
+        }  # fmt: skip
+
+    def claim(
+        self, key: str, *, metric: str, value: float, criterion: Criterion, low: float | None = None, high: float | None = None,
+        anchor: str, supported: tuple[str, str], refuted: tuple[str, str], inconclusive: tuple[str, str],
+        reported_as: str | None = None, **facts: Any,
+    ) -> str:  # fmt: skip
+        """Judge a hypothesis and show the verdict with its sentence; all three sentences are formatted on every run."""
+        self._open(key)
+        value, low, high = (None if v is None else float(v) for v in (value, low, high))
+        verdict = criterion.verdict(value, low, high)
+        given = {"value": value, "low": low, "high": high} | facts
+        texts = {"supported": supported, "refuted": refuted, "inconclusive": inconclusive}
+        said = {name: _said(template, given) for name, template in texts.items()}
+        self._judge(
+            key, metric=metric, value=value, low=low, high=high, criterion=criterion.as_dict(), verdict=verdict, why_not=None,
+            text=said[verdict], reported=None if reported_as is None else reported(reported_as),
+            reported_source=None if reported_as is None else reported_source(reported_as), anchor=f"#{anchor}",
+        )  # fmt: skip
+        return verdict
+
+    def not_tested(
+        self, key: str, *, metric: str, criterion: Criterion, zh: str, en: str, anchor: str = "", reported_as: str | None = None
+    ) -> None:
+        """Say that this profile cannot judge a hypothesis, and why."""
+        self._open(key)
+        self._judge(
+            key, metric=metric, value=None, low=None, high=None, criterion=criterion.as_dict(), verdict="not_tested",
+            why_not=en, why_not_zh=zh, text={"zh": zh, "en": en},
+            reported=None if reported_as is None else reported(reported_as),
+            reported_source=None if reported_as is None else reported_source(reported_as), anchor=f"#{anchor}" if anchor else "",
+        )  # fmt: skip
+
+    def finish(self, *, answer: Pair, provenance: dict[str, Any], figure: str, implications: Sequence[Pair] = ()) -> None:
+        """Show summary and provenance, write results.json and publish; refuses a hypothesis without a verdict."""
+        judged = {c["id"] for c in self.claims}
+        if judged != set(self.hypotheses):
+            raise ValueError(f"Hypotheses without a verdict: {sorted(set(self.hypotheses) - judged)}.")
+        if figure not in self.figures:
+            raise ValueError(f"The headline figure '{figure}' was not shown; the figures are {sorted(self.figures)}.")
+        if not self.data:
+            raise ValueError("A report states its data: call describe_data before finish.")
+        results = self._results(answer, provenance, figure) | {"implications": list(implications)}
+        write_json(self.staging / "results.json", results)
+        publish(self.out)
+        watch(None)
+        display.emit("provenance", {"results": results}, f"`{results['provenance']['command']}`")
+        display.emit("summary", {"results": results}, f"**{answer['zh']}**\n\n**{answer['en']}**")
+
+    def _results(self, answer: Pair, provenance: dict[str, Any], figure: str) -> dict[str, Any]:
+        config = self.config
+        return {
+            "schema": SCHEMA, "study": config.study, "experiment_id": self.header["experiment_id"], "profile": config.profile,
+            "status": "complete", "title": self.title, "question": self.question, "answer": answer, "header": self.header,
+            "figure": self.figures[figure], "data": self.data, "claims": self.claims, "facts": self.facts, "tables": self.tables,
+            "figures": self.figures, "model": "model/" if any(self.model_dir.iterdir()) else None,
+            "params": config.model_dump(), "provenance": provenance | {"command": command(config)},
+        }  # fmt: skip
+
+    def _open(self, key: str) -> None:
+        if key not in self.hypotheses:
+            raise ValueError(f"Claim '{key}' was not declared; the hypotheses are {sorted(self.hypotheses)}.")
+        if key in {c["id"] for c in self.claims}:
+            raise ValueError(f"Claim '{key}' is judged twice.")
+
+    def _judge(self, key: str, **fields: Any) -> None:
+        claim = {"id": key, **self.hypotheses[key], **fields}
+        self.claims.append(claim)
+        verdict = term(fields["verdict"])
+        fallback = "\n\n".join(f"**{key} {verdict[lang]}** · {fields['text'][lang]}" for lang in ("zh", "en"))
+        display.emit("claim", {"claim": claim}, fallback)
+
+
+def command(config: StudyConfig) -> str:
+    """Return the papermill command that repeats a run: its params file, and what differs from it."""
+    file = paths.PARAMS / config.profile / f"{config.study}.yaml"
+    base = type(config).load(file) if file.is_file() else type(config)()
+    changed = {k: v for k, v in config.model_dump().items() if v != getattr(base, k) and k != "out_dir"}
+    words = ["papermill", f"notebooks/{config.study}.ipynb", f"build/{config.study}.ipynb"]
+    words += ["-f", f"params/{config.profile}/{config.study}.yaml"] if file.is_file() else []
+    for key, value in changed.items():
+        words += ["-p", key, str(value)]
+    return shlex.join(words)
+
+
+def _said(template: tuple[str, str], given: dict[str, Any]) -> Pair:
+    zh, en = template
+    used = fields(zh) | fields(en)
+    return pair(zh, en, **{k: v for k, v in given.items() if k in used})
+
+
+def _figure_of(drawn: Any) -> Any:
+    while not hasattr(drawn, "savefig"):
+        drawn = drawn.figure if hasattr(drawn, "figure") else drawn.flat[0]
+    return getattr(drawn, "figure", drawn) if not hasattr(drawn, "axes") else drawn

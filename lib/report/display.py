@@ -1,0 +1,71 @@
+"""What a notebook shows: one output per item, both languages in it, and a markdown fallback for JupyterLab."""
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.report.text import Pair, number, term
+
+MIME = "application/vnd.live-reports.v1+json"
+
+
+def emit(kind: str, payload: Mapping[str, Any], fallback: str, **extra: Any) -> None:
+    """Display one bilingual item; outside a notebook nothing is shown."""
+    from IPython import get_ipython
+    from IPython.display import display
+
+    if get_ipython() is not None:
+        display({MIME: {"kind": kind, **payload}, "text/markdown": fallback, **extra}, raw=True)
+
+
+def table_payload(frame: pd.DataFrame, digits: int = 4) -> dict[str, Any]:
+    """Return columns and cells for display: glossary terms in both languages, numbers written for people."""
+    unknown = [c for c in frame.columns if term(c) is None]
+    if unknown:
+        raise ValueError(f"Table columns {unknown} are not in lib/report/glossary.yaml: add them in both languages.")
+    cells = [[_cell(v, digits) for v in row] for row in frame.itertuples(index=False)]
+    numeric = [bool(pd.api.types.is_numeric_dtype(frame[c])) for c in frame.columns]
+    return {"columns": [term(c) for c in frame.columns], "numeric": numeric, "rows": cells}
+
+
+def _cell(value: Any, digits: int) -> Pair | str:
+    if isinstance(value, dict) and set(value) == {"zh", "en"}:
+        return value
+    return term(value) or number(value.item() if hasattr(value, "item") else value, digits)
+
+
+def table_markdown(payload: Mapping[str, Any]) -> str:
+    """Write the table as markdown with both languages in each cell that differs."""
+    both = lambda c: c if isinstance(c, str) else c["zh"] if c["zh"] == c["en"] else f"{c['zh']} / {c['en']}"  # noqa: E731
+    lines = [[both(c).replace("|", "\\|") for c in row] for row in [payload["columns"], *payload["rows"]]]
+    lines.insert(1, ["---"] * len(payload["columns"]))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as PNG, without a time stamp or a version in it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def encoded(image: bytes) -> str:
+    """Return base64 text, as notebooks hold images."""
+    return base64.b64encode(image).decode("ascii")
+
+
+def describe(figure: Figure) -> Pair:
+    """Return an alternative text from the axes: labels, titles and legend entries of every panel."""
+    panels = [a for a in figure.axes if a.get_visible() and (a.get_xlabel() or a.get_ylabel() or a.get_title())]
+    zh, en = [], []
+    for a in panels:
+        legend = [t.get_text() for t in a.get_legend().get_texts()] if a.get_legend() else []
+        parts = [("标题", "title", a.get_title()), ("横轴", "x axis", a.get_xlabel()), ("纵轴", "y axis", a.get_ylabel()),
+                 ("图例", "legend", ", ".join(legend))]  # fmt: skip
+        zh.append("，".join(f"{k} {v}" for k, _, v in parts if v))
+        en.append(", ".join(f"{k} {v}" for _, k, v in parts if v))
+    return {"zh": f"共 {len(panels)} 个子图。" + "；".join(zh), "en": f"{len(panels)} panel(s). " + "; ".join(en)}

@@ -1,0 +1,38 @@
+"""A run that fails says so in `failed.json`; the last good results stay."""
+
+import sys
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lib.files import write_json
+from lib.progress import LOG, watch
+
+
+def on_failure(study: str, out: Path) -> None:
+    """From now on an exception in a notebook cell is also recorded in `out`; outside a notebook nothing happens."""
+    if "IPython" not in sys.modules:
+        return
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return
+
+    def record(
+        shell: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, tb_offset: int | None = None
+    ) -> None:
+        write_failure(study, out, f"{kind.__name__}: {error}", "".join(traceback.format_exception(kind, error, trace)))
+        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+
+    shell.set_custom_exc((Exception, KeyboardInterrupt), record)
+
+
+def write_failure(study: str, out: Path, sentence: str, trace: str) -> None:
+    """Write failed.json (study, error, traceback, time) into `out` and end the progress there."""
+    LOG.error("%s", sentence)
+    watch(None)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(out / "failed.json", {"study": study, "error": sentence, "traceback": trace, "time": when})

@@ -1,0 +1,42 @@
+"""Results are staged beside the last good ones and replace them in one journaled step."""
+
+import os
+from pathlib import Path
+
+from lib.files import remove_tree
+
+STAGING, READY = ".staging", ".publish"
+
+
+def open_staging(out: Path) -> Path:
+    """Finish a publication that a kill interrupted, then return an empty staging folder inside `out`."""
+    recover(out)
+    staging = out / STAGING
+    remove_tree(staging)
+    for name in ("tables", "figures", "model"):
+        (staging / name).mkdir(parents=True)
+    return staging
+
+
+def publish(out: Path) -> None:
+    """Replace the results in `out` by the staged ones; results.json moves last."""
+    model = out / STAGING / "model"
+    if not any(model.iterdir()):
+        model.rmdir()
+    os.replace(out / STAGING, out / READY)  # from here on the new results count, even after a kill
+    recover(out)
+    (out / "failed.json").unlink(missing_ok=True)
+
+
+def recover(out: Path) -> None:
+    """Carry out what an interrupted `publish` had begun; nothing where there is nothing to do."""
+    ready = out / READY
+    if not ready.is_dir():
+        return
+    for name in ("tables", "figures", "model", "results.json"):
+        new, old = ready / name, out / name
+        if new.is_dir():
+            remove_tree(old)
+        if new.exists():
+            os.replace(new, old)
+    ready.rmdir()
