@@ -79,10 +79,16 @@ def score(y: np.ndarray, pred: np.ndarray, *, n_boot: int = 300, seed: int = 0) 
 
 
 def ridge_rows(
-    train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], labels: Sequence[str], *, n_boot: int = 300, seed: int = 0
+    train: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    labels: Sequence[str],
+    *,
+    alpha: float = RIDGE_ALPHA,
+    n_boot: int = 300,
+    seed: int = 0,
 ) -> tuple[list[dict], np.ndarray]:
     """Fit all labels at once; return one row of scores per label and the test predictions (n, k)."""
-    probe = fit_ridge(*train)
+    probe = fit_ridge(*train, alpha)
     fitted, pred = (probe.predict(part[0]).cpu().numpy() for part in (train, test))
     seen, truth = (part[1].double().cpu().numpy() for part in (train, test))
     rows = []

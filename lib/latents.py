@@ -1,0 +1,77 @@
+"""What the encoder knows of spectra: pooled features of every layer, per noise realisation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from lib.data.batches import Source
+from lib.denoising import stack_input
+from lib.files import replacing
+from lib.models.blindspot import BlindSpotDenoiser
+from lib.models.latent import parse_pooling, pool_by_name
+
+Cell = tuple[str, str]  # layer, pooling
+FUSED = ("all_layers", "global_mean")
+
+
+def stages(denoiser: BlindSpotDenoiser) -> list[str]:
+    """Return the layers in the order of the computation, each tensor once: encoder stages, then `enc_last`."""
+    depth = denoiser.config.num_layers
+    return [*(f"layer{i}" for i in range(depth)), "enc_last"]
+
+
+def fits(denoiser: BlindSpotDenoiser, pixels: int, cell: Cell) -> bool:
+    """Say whether a layer keeps enough pixels for a pooling's segments."""
+    stage = int(cell[0].removeprefix("layer")) if cell[0].startswith("layer") else denoiser.config.num_layers - 1
+    return parse_pooling(cell[1])[1] <= pixels >> stage
+
+
+@torch.no_grad()
+def pooled(
+    denoiser: BlindSpotDenoiser,
+    source: Source,
+    cells: Sequence[Cell],
+    *,
+    direction: str = "mean",
+    epoch: int = 0,
+    edges: str = "adaptive",
+    batch_size: int = 256,
+) -> dict[Cell, Tensor]:
+    """Return pooled features (n, d) of every (layer, pooling) from one encoder pass over the noise draw of `epoch`.
+
+    The cell `all_layers, global_mean` joins the global means of all encoder stages (9 * 48 = 432 at the default).
+    """
+    layers = tuple(dict.fromkeys(name for layer, _ in cells for name in _needed(denoiser, layer)))
+    parts: dict[Cell, list[Tensor]] = {cell: [] for cell in cells}
+    for start in range(0, len(source), batch_size):
+        seen = source.observe(start, min(start + batch_size, len(source)), epoch=epoch)
+        found = denoiser.all_latents(stack_input(seen.noisy, seen.sigma, denoiser.config), layers, direction)
+        for layer, pooling in cells:
+            each = [pool_by_name(found[name], pooling, edges) for name in _needed(denoiser, layer)]
+            parts[layer, pooling].append(torch.cat(each, -1))
+    return {cell: torch.cat(values) for cell, values in parts.items()}
+
+
+def _needed(denoiser: BlindSpotDenoiser, layer: str) -> tuple[str, ...]:
+    depth = denoiser.config.num_layers
+    return tuple(f"layer{i}" for i in range(depth)) if layer == FUSED[0] else (layer,)
+
+
+def observed(source: Source, *, epoch: int = 0) -> tuple[Tensor, ...]:
+    """Return noisy flux, sigma, labels and noiseless flux of a whole source, each (n, ...)."""
+    runs = range(0, len(source), 256)
+    parts = [source.observe(start, min(start + 256, len(source)), epoch=epoch) for start in runs]
+    return tuple(torch.cat(values) for values in zip(*parts, strict=True))
+
+
+def write_features(path: Path, features: dict[str, dict[Cell, Tensor]], labels: dict[str, np.ndarray]) -> None:
+    """Write `<split>/<layer>/<pooling>` (float16) and `<split>/labels` to an HDF5 file, atomically."""
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        for split, cells in features.items():
+            for (layer, pooling), values in cells.items():
+                file[f"{split}/{layer}/{pooling}"] = values.half().cpu().numpy()
+            file[f"{split}/labels"] = labels[split]
