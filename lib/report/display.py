@@ -26,7 +26,7 @@ def table_payload(frame: pd.DataFrame, digits: int = 4) -> dict[str, Any]:
     """Return columns and cells for display: glossary terms in both languages, numbers written for people."""
     unknown = [c for c in frame.columns if term(c) is None]
     if unknown:
-        raise ValueError(f"Table columns {unknown} are not in lib/report/glossary.yaml: add them in both languages.")
+        raise ValueError(f"Table columns {unknown} are not in lib/report/glossary/*.yaml: add them in both languages.")
     cells = [[_cell(v, digits) for v in row] for row in frame.itertuples(index=False)]
     numeric = [bool(pd.api.types.is_numeric_dtype(frame[c])) for c in frame.columns]
     return {"columns": [term(c) for c in frame.columns], "numeric": numeric, "rows": cells}

@@ -72,7 +72,15 @@ def number(value: Any, digits: int = 4) -> str:
 @cache
 def glossary() -> dict[str, Pair]:
     """Return the project's terms: key -> {"zh", "en"}; column names and category values of tables are keys."""
-    return yaml.safe_load((FOLDER / "glossary.yaml").read_text(encoding="utf8"))
+    terms: dict[str, Pair] = {}
+    for file in sorted((FOLDER / "glossary").glob("*.yaml")):
+        for key, entry in yaml.safe_load(file.read_text(encoding="utf8")).items():
+            if key in terms:
+                raise ValueError(f"The term '{key}' stands twice in the glossary; the second time in {file.name}.")
+            if not isinstance(entry, dict) or set(entry) != {"zh", "en"}:
+                raise ValueError(f"The term '{key}' in {file.name} needs exactly zh and en.")
+            terms[key] = {lang: str(text) for lang, text in entry.items()}
+    return terms
 
 
 def term(key: Any) -> Pair | None:
