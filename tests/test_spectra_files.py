@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -272,3 +274,28 @@ def test_ranks_share_the_blocks_without_overlap(tmp_path):
     rows = [torch.cat([b[1][:, 0] for b in part]) for part in parts]
     assert sorted(torch.cat(rows).tolist()) == list(range(1000))
     assert [len(p) for p in parts] == [-(-len(r) // 64) for r in rows]
+
+
+PEAK = """
+import resource, sys
+import torch
+from lib.data.batches import SpectraBatches
+from lib.data.spectra import SpectraDataset
+data = SpectraDataset.from_hdf5(sys.argv[1], mode="stream")
+for batch in SpectraBatches(data, batch_size=64, shuffle=True, window=2):
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def test_streaming_a_ten_times_larger_file_takes_no_more_memory(tmp_path):
+    peaks = []
+    for rows in (1024, 10240):
+        block = np.ones((256, 2048), np.float32)
+        table = pd.DataFrame({"log_g": np.arange(float(rows))})
+        blocks = ((block, block) for _ in range(rows // 256))
+        write_hdf5(tmp_path / f"{rows}.h5", np.arange(2048.0), table, blocks)
+        done = subprocess.run([sys.executable, "-c", PEAK, tmp_path / f"{rows}.h5"], capture_output=True, text=True, check=True)
+        peaks.append(float(done.stdout))
+    assert (10240 - 1024) * 2048 * 2 * 4 / 2**20 == 144  # MiB more data
+    assert peaks[1] - peaks[0] < 15

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from lib.data.noise import BLOCK
+from lib.data.noise import BLOCK, draw_block
 from lib.runtime import generator
 
 ORDER_STREAM = 3
@@ -24,20 +24,29 @@ class Spectra(NamedTuple):
 class Source(Protocol):
     """What gives spectra by row: `SpectraDataset` (files) and `GeneratedSpectra` (the grid)."""
 
+    seed: int  # of the noise
+    device: torch.device
+    wave: Tensor  # (L,)
+    sigma_is_drawn: bool  # the sigma told depends on the noise draw
+
     def __len__(self) -> int: ...
 
-    def observe(self, start: int, stop: int, *, epoch: int = 0) -> Spectra:
-        """Return rows start..stop with the noise draw of `epoch`, on the source's device."""
+    def stage(self, blocks: list[int]) -> None:
+        """Bring aligned blocks of rows near, before they are taken."""
+
+    def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:
+        """Return rows (B,) with the noise that standard normal numbers (B, L) give, or without noise."""
 
 
 class SpectraBatches:
-    """Iterate over a source in batches, for `lib.train.fit`; each is a tuple of `fields` of `Spectra`, labels included.
+    """Iterate over a source in batches, for `lib.train.fit`; each is a tuple of `fields` of `Spectra`.
 
     fresh    draw new noise every epoch (training); else the one fixed draw (validation, test)
-    shuffle  read aligned blocks of 256 rows in random order into windows and permute inside a window, so that memory is
+    shuffle  take aligned blocks of 256 rows in random order into windows and permute inside a window, so that memory is
              bounded by window * 256 rows whatever the size of the set; else rows come in order
     rank, world  this process takes every world-th block (data-parallel training)
-    The order depends on (seed, epoch) and a row's noise on (source's seed, epoch, row) alone.
+    The order depends on (seed, epoch) and a row's noise on (the source's seed, epoch, row) alone. Without the field
+    `noisy` no noise is drawn.
     """
 
     def __init__(
@@ -58,14 +67,16 @@ class SpectraBatches:
             raise ValueError(f"A batch has no field '{unknown[0]}': it has {', '.join(Spectra._fields)}.")
         if batch_size < 1 or window < 1 or not 0 <= rank < world:
             raise ValueError("batch_size and window should be at least 1, and rank should be one of 0..world-1.")
-        if len(source) < world:
-            raise ValueError(f"A batch source needs at least {world} rows, but it has {len(source)}.")
+        self.blocks = list(range(rank, -(-len(source) // BLOCK), world))
+        if not self.blocks:
+            raise ValueError(f"Rank {rank} of {world} has no block of {BLOCK} rows: the set has {len(source)} rows.")
         self.source, self.batch_size, self.seed = source, batch_size, seed
         self.shuffle, self.fresh, self.fields, self.window = shuffle, fresh, fields, window
-        self.rank, self.world, self.epoch = rank, world, 0
+        self.draws = "noisy" in fields or ("sigma" in fields and source.sigma_is_drawn)
+        self.epoch = 0
 
     def __len__(self) -> int:
-        return -(-sum(stop - start for start, stop in self._runs(self._mine())) // self.batch_size)
+        return -(-sum(len(self._rows(block)) for block in self.blocks) // self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order and the noise of the next pass."""
@@ -73,31 +84,52 @@ class SpectraBatches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         order = generator(self.seed, ORDER_STREAM, self.epoch)
-        blocks = self._mine()
+        blocks = self.blocks
         if self.shuffle:
             blocks = [blocks[i] for i in torch.randperm(len(blocks), generator=order).tolist()]
-        left: list[tuple[Tensor, ...]] = []
+        normal = self._noise_buffer()
+        rest: tuple[Tensor, ...] | None = None  # rows that did not fill a batch, waiting for the next window
         for first in range(0, len(blocks), self.window):
-            pool = self._load(blocks[first : first + self.window])
-            if self.shuffle:
-                rows = torch.randperm(len(pool[0]), generator=order).to(pool[0].device)
-                pool = tuple(part[rows] for part in pool)
-            if left:
-                pool = tuple(torch.cat(parts) for parts in zip(*left, pool, strict=True))
-            whole = len(pool[0]) // self.batch_size * self.batch_size
-            for start in range(0, whole, self.batch_size):
-                yield tuple(part[start : start + self.batch_size] for part in pool)
-            left = [tuple(part[whole:].clone() for part in pool)] if whole < len(pool[0]) else []
-        yield from left
+            chosen = blocks[first : first + self.window]
+            self.source.stage(chosen)
+            self._draw(chosen, normal)
+            rows = torch.cat([self._rows(block) for block in chosen])
+            places = torch.cat([torch.arange(len(self._rows(b))) + i * BLOCK for i, b in enumerate(chosen)])
+            mix = torch.randperm(len(rows), generator=order) if self.shuffle else torch.arange(len(rows))
+            while len(mix):
+                want = self.batch_size - (0 if rest is None else len(rest[0]))
+                part, mix = mix[:want], mix[want:]
+                batch = self._take(rows[part], places[part], normal)
+                batch = batch if rest is None else tuple(map(torch.cat, zip(rest, batch, strict=True)))
+                rest = batch if len(batch[0]) < self.batch_size else None
+                if rest is None:
+                    yield batch
+        if rest is not None:
+            yield rest
 
-    def _load(self, blocks: list[int]) -> tuple[Tensor, ...]:
-        epoch = self.epoch + 1 if self.fresh else 0
-        parts = [self.source.observe(start, stop, epoch=epoch) for start, stop in self._runs(blocks)]
-        return tuple(torch.cat([getattr(part, name) for part in parts]) for name in self.fields)
+    def _rows(self, block: int) -> Tensor:
+        return torch.arange(block * BLOCK, min((block + 1) * BLOCK, len(self.source)))
 
-    def _runs(self, blocks: list[int]) -> list[tuple[int, int]]:
-        return [(b * BLOCK, min((b + 1) * BLOCK, len(self.source))) for b in blocks]
+    def _noise_buffer(self) -> Tensor | None:
+        """Return room for the noise of a window: (window * 256, L), kept over the whole pass."""
+        if not self.draws:
+            return None
+        rows = min(self.window, len(self.blocks)) * BLOCK
+        return torch.empty((rows, len(self.source.wave)), device=self.source.device)
 
-    def _mine(self) -> list[int]:
-        count = -(-len(self.source) // BLOCK)
-        return list(range(self.rank, count, self.world))
+    def _draw(self, blocks: list[int], normal: Tensor | None) -> None:
+        if normal is not None:
+            epoch = self.epoch + 1 if self.fresh else 0
+            for i, block in enumerate(blocks):
+                draw_block(normal[i * BLOCK : (i + 1) * BLOCK], block, seed=self.source.seed, epoch=epoch)
+
+    def _take(self, rows: Tensor, places: Tensor, normal: Tensor | None) -> tuple[Tensor, ...]:
+        drawn = None if normal is None else normal[places.to(normal.device)]
+        batch = self.source.take(rows, drawn)
+        return tuple(getattr(batch, name) for name in self.fields)
+
+
+def whole_set(source: Source, *, fields: tuple[str, ...] = Spectra._fields) -> tuple[Tensor, ...]:
+    """Return `fields` of every row in order with the fixed noise draw: for sets that fit in memory."""
+    batches = SpectraBatches(source, batch_size=BLOCK, fields=fields, window=1)
+    return tuple(torch.cat(parts) for parts in zip(*batches, strict=True))

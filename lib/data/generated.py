@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib.data.batches import Spectra
+from lib.data.batches import Spectra, whole_set
 from lib.data.labels import LabelScaler
-from lib.data.noise import BLOCK, CONDITIONS, NoiseConfig, PfsNoise, keyed_normal, snr
+from lib.data.noise import BLOCK, CONDITIONS, NoiseConfig, PfsNoise, snr
 from lib.data.spectra.layout import write_hdf5
 from lib.data.spectra.tables import ALIASES
 
@@ -79,17 +79,24 @@ class GeneratedSpectra:
         """Return the noiseless flux of rows start..stop: (b, L)."""
         return self.grid.flux(self._parameters[start:stop])
 
-    def observe(self, start: int, stop: int, *, epoch: int = 0) -> Spectra:
-        """Return rows start..stop with the noise draw of `epoch`."""
-        flux = self.flux(start, stop)
-        normal = keyed_normal(start, stop, flux.shape[1], seed=self.seed, epoch=epoch, device=self.device)
-        noisy, sigma = self.noise.observe(flux, self.weights[start:stop], normal)
-        return Spectra(noisy, sigma, self.labels[start:stop], flux)
+    @property
+    def sigma_is_drawn(self) -> bool:
+        """Tell whether sigma depends on the noise draw: it does where it is estimated from noisy counts."""
+        return self.noise.config.error_source == "noisy"
 
-    def spectra(self, *, epoch: int = 0) -> Spectra:
-        """Return the whole set at once (n * L * 12 bytes of memory)."""
-        parts = [self.observe(start, stop, epoch=epoch) for start, stop in self._runs()]
-        return Spectra(*(torch.cat(values) for values in zip(*parts, strict=True)))
+    def stage(self, blocks: list[int]) -> None:
+        """Do nothing: spectra are made when they are taken."""
+
+    def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:
+        """Return rows (B,) with the noise that standard normal numbers (B, L) give, or without noise for None."""
+        rows = rows.to(self.device)
+        flux = self.grid.flux(self._parameters[rows])
+        noisy, sigma = self.noise.observe(flux, self.weights[rows], normal)
+        return Spectra(noisy, sigma, self.labels[rows], flux)
+
+    def spectra(self) -> Spectra:
+        """Return the whole set at once, with the fixed noise draw (n * L * 12 bytes of memory)."""
+        return Spectra(*whole_set(self))
 
     def table(self) -> pd.DataFrame:
         """Return labels, conditions and S/N in the documents' columns: one row per spectrum."""

@@ -77,21 +77,13 @@ def blocks_of(start: int, stop: int) -> range:
     return range(start // BLOCK, -(-stop // BLOCK))
 
 
-def keyed_normal(
-    start: int, stop: int, pixels: int, *, seed: int, epoch: int = 0, device: torch.device | str = "cpu"
-) -> Tensor:
-    """Draw standard normal noise for rows start..stop: (stop - start, L), a function of (seed, epoch, row) alone.
+def draw_block(out: Tensor, block: int, *, seed: int, epoch: int = 0) -> None:
+    """Fill `out` (256, L) with the standard normal noise of an aligned block of rows, keyed by (seed, epoch, block).
 
-    Whole aligned blocks are drawn and cut, so that neither batch size, device count nor set size changes a row. CPU and
-    CUDA draw different numbers from the same key.
+    A row's noise is then the same whatever the batch, device count or set size. CPU and CUDA draw different numbers.
     """
-    parts = []
-    for block in blocks_of(start, stop):
-        drawn = torch.randn(
-            (BLOCK, pixels), generator=generator(seed, NOISE_STREAM, epoch, block, device=device), device=device
-        )
-        parts.append(drawn[max(start - block * BLOCK, 0) : stop - block * BLOCK])
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+    keyed = generator(seed, NOISE_STREAM, epoch, block, device=out.device)
+    torch.randn(out.shape, generator=keyed, out=out)
 
 
 class PfsNoise:
@@ -152,10 +144,10 @@ class PfsNoise:
         """Return the sigma that the noise is drawn with, at noise_level 1: the reference star's or this star's."""
         return self.sigma(weights, None if self.config.error_source == "reference" else flux)
 
-    def observe(self, flux: Tensor, weights: Tensor, normal: Tensor) -> tuple[Tensor, Tensor]:
-        """Return noisy flux and the sigma that goes with it, both (B, L); normal (B, L) is standard normal noise."""
+    def observe(self, flux: Tensor, weights: Tensor, normal: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return noisy flux and the sigma told with it, both (B, L); normal (B, L) is standard normal noise, None for none."""
         sigma = self.drawn_sigma(weights, flux) * self.config.noise_level
-        noisy = torch.addcmul(flux, sigma, normal)
+        noisy = flux if normal is None else torch.addcmul(flux, sigma, normal)
         if self.config.error_source == "noisy":
             sigma = self.sigma(weights, noisy) * self.config.noise_level
         return noisy, sigma

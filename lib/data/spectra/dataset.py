@@ -1,6 +1,6 @@
 """Spectra of the users' files, ready for training: labels, masks, noise, and three ways to keep them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,12 @@ from torch.utils.data import Dataset
 
 from lib.data.batches import Spectra
 from lib.data.labels import LabelScaler
-from lib.data.noise import BLOCK, keyed_normal
-from lib.data.spectra.layout import ERROR, FLUX, write_hdf5
+from lib.data.noise import BLOCK, blocks_of
+from lib.data.spectra.layout import write_hdf5
 from lib.data.spectra.masks import check_mask, keep_least_noisy, load_mask
 from lib.data.spectra.modes import MODES, choose_mode, device_free, memory_free
 from lib.data.spectra.reader import ShardReader
+from lib.data.spectra.storage import Checked, Streamed, Whole, pixels_of
 from lib.data.spectra.tables import column
 
 MASK_ROWS = 2048  # training rows that decide a mask by error
@@ -28,6 +29,8 @@ class SpectraDataset(Dataset):
     wave (L,), table (n rows, all numeric columns), labels (n, k) normalised by `scaler`, mask (all pixels of the file).
     Negative flux is clipped to 0. Made by `from_hdf5`.
     """
+
+    sigma_is_drawn = False  # files hold it
 
     def __init__(
         self,
@@ -45,11 +48,9 @@ class SpectraDataset(Dataset):
         self.mask, self.scaler, self.seed, self.noise_level = mask, scaler, seed, noise_level
         self.wave = torch.from_numpy(reader.wave[mask])
         self.labels = scaler.transform(_labels(reader.table, names)).to(device)
-        self._reader, self._checked = reader, np.zeros(-(-len(reader) // BLOCK), bool)
-        self._kept: tuple[Tensor, Tensor] | None = None
-        if mode != "stream":
-            parts = zip(*self._blocks(torch.device("cpu") if mode == "memory" else device), strict=True)
-            self._kept = tuple(torch.cat(part) for part in parts)
+        checked, pixels = Checked(reader), pixels_of(mask)
+        home = device if mode == "device" else torch.device("cpu")
+        self._storage = Streamed(checked, pixels) if mode == "stream" else Whole(checked, pixels, home)
 
     @classmethod
     def from_hdf5(
@@ -94,7 +95,7 @@ class SpectraDataset(Dataset):
         return cls(reader, names, mode=chosen, device=device, **settings)
 
     def __len__(self) -> int:
-        return len(self._reader)
+        return len(self.labels)
 
     def __getitem__(self, row: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return flux (L,), error (L,) and normalised labels (k,) of one spectrum."""
@@ -114,54 +115,27 @@ class SpectraDataset(Dataset):
 
     def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Return flux and error of a run of rows, (b, L) float32, on the device."""
-        if self._kept is None:
-            return self._read(start, stop, self.device, torch.float32)
-        return tuple(part[start:stop].to(self.device, torch.float32) for part in self._kept)
+        flux, error = self._storage.rows(start, stop)
+        return flux.clamp(min=0).to(self.device, torch.float32), error.to(self.device, torch.float32)
 
-    def observe(self, start: int, stop: int, *, epoch: int = 0) -> Spectra:
-        """Return rows start..stop with noise of noise_level * error, drawn for `epoch`."""
-        flux, error = self.rows(start, stop)
-        sigma = error * self.noise_level
-        normal = keyed_normal(start, stop, flux.shape[1], seed=self.seed, epoch=epoch, device=self.device)
-        return Spectra(torch.addcmul(flux, sigma, normal), sigma, self.labels[start:stop], flux)
+    def stage(self, blocks: list[int]) -> None:
+        """Bring aligned blocks of rows near: a streamed set reads them."""
+        self._storage.stage(blocks)
+
+    def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:
+        """Return staged rows (B,) with noise of noise_level * error; normal (B, L) is standard normal, None for none."""
+        flux, sigma = (part.to(self.device).to(torch.float32) for part in self._storage.take(rows))
+        flux = flux.clamp_(min=0)
+        if self.noise_level != 1:
+            sigma = sigma * self.noise_level
+        noisy = flux if normal is None else torch.addcmul(flux, sigma, normal)
+        return Spectra(noisy, sigma, self.labels[rows.to(self.device)], flux)
 
     def write_hdf5(self, path: str | Path, *, dtype: str = "float32") -> Path:
         """Write flux, error and table in the documents' layout, block by block."""
-        blocks = ((flux.numpy(), error.numpy()) for flux, error in self._blocks(torch.device("cpu")))
+        runs = ((b * BLOCK, min((b + 1) * BLOCK, len(self))) for b in blocks_of(0, len(self)))
+        blocks = (tuple(part.cpu().numpy() for part in self.rows(*run)) for run in runs)
         return write_hdf5(path, self.wave.numpy(), self.table, blocks, dtype=dtype)
-
-    def _blocks(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        kind = torch.from_numpy(np.empty(0, self._reader.dtype)).dtype
-        for start in range(0, len(self), BLOCK):
-            yield self._read(start, min(start + BLOCK, len(self)), device, kind)
-
-    def _read(self, start: int, stop: int, device: torch.device, kind: torch.dtype) -> tuple[Tensor, Tensor]:
-        parts = [torch.from_numpy(array) for array in self._reader.read(start, stop)]
-        if not self.mask.all():
-            parts = [part[:, self._pixels()] for part in parts]
-        flux, error = (part.to(device).to(kind) for part in parts)
-        self._check(start, stop, flux, error)
-        return flux.clamp_(min=0), error
-
-    def _pixels(self) -> slice | Tensor:
-        kept = np.flatnonzero(self.mask)
-        whole = kept[-1] - kept[0] + 1 == len(kept)
-        return slice(int(kept[0]), int(kept[-1]) + 1) if whole else torch.from_numpy(kept)
-
-    def _check(self, start: int, stop: int, flux: Tensor, error: Tensor) -> None:
-        """Look for NaN and negative errors once per block: later epochs read at full speed."""
-        if self._checked[start // BLOCK : -(-stop // BLOCK)].all():
-            return
-        for name, values, good in ((FLUX, flux, flux.isfinite()), (ERROR, error, error.isfinite() & (error >= 0))):
-            if not bool(good.all()):
-                row, pixel = (~good).nonzero()[0].tolist()
-                file, inside = self._reader.locate(start + row)
-                column_ = int(np.flatnonzero(self.mask)[pixel])
-                raise ValueError(
-                    f"{file}: '{name}' is {values[row, pixel].item()} at row {inside}, pixel {column_}; "
-                    f"it should be finite{' and not negative' if name == ERROR else ''}."
-                )
-        self._checked[-(-start // BLOCK) : -(-stop // BLOCK) if stop == len(self) else stop // BLOCK] = True
 
 
 def _labels(table: pd.DataFrame, names: tuple[str, ...]) -> Tensor:

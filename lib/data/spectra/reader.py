@@ -1,4 +1,4 @@
-"""Rows of spectra from one file or many shards, read in contiguous blocks with bounded memory."""
+"""Rows of spectra from one file or many shards, read in contiguous runs with bounded memory."""
 
 import os
 from dataclasses import dataclass
@@ -11,33 +11,45 @@ import pandas as pd
 from lib.data.spectra.layout import ERROR, FLUX, WAVE, check_shapes, opened
 from lib.data.spectra.tables import read_table
 
+NAMES = (FLUX, ERROR)
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where an array lies in its file: byte offset of every run of `rows` rows; absent rows mean one run."""
+
+    offsets: np.ndarray
+    rows: int
+
 
 @dataclass(frozen=True)
 class Shard:
-    """One file: rows start..stop of the whole set; `offsets` are the byte offsets of contiguous arrays, or None."""
+    """One file: rows start..stop of the whole set; an extent is None where only HDF5 can decode the array."""
 
     path: Path
     start: int
     stop: int
     dtypes: tuple[np.dtype, np.dtype]
-    offsets: tuple[int, int] | None
+    extents: tuple[Extent | None, Extent | None]
 
 
 class ShardReader:
-    """Reads blocks of rows (flux, error) from shards as if they were one array; files are opened on first use.
+    """Reads runs of rows (flux, error) from shards as if they were one array; files are opened on first use.
 
-    Contiguous arrays are read at their byte offset; chunked ones through HDF5. Raises ValueError naming file and data
-    set where a file is truncated, an array is absent or the shards differ in pixels or wavelengths.
+    Uncompressed arrays, contiguous or in chunks of whole spectra, are read at their byte offsets; others through HDF5.
+    Raises ValueError naming file and data set where a file is truncated, an array is absent or the shards differ in
+    pixels or wavelengths.
     """
 
     def __init__(self, paths: list[Path], labels: tuple[str, ...], n: int | None = None):
         self.shards: list[Shard] = []
         self._open: dict[Path, tuple[int, h5py.File]] = {}
-        frames = []
         self.wave: np.ndarray | None = None
+        frames = []
         for path in paths:
             left = None if n is None else n - len(self)
-            if left is not None and left <= 0:
+            if left == 0:
                 break
             with opened(path) as file:
                 frames.append(self._add(file, path, labels, left))
@@ -54,19 +66,23 @@ class ShardReader:
 
     @property
     def dtype(self) -> np.dtype:
-        """The type that flux is kept in: float16 stays, all else is float32."""
+        """The type that spectra are kept in: float16 stays, all else is float32."""
         kinds = {d for shard in self.shards for d in shard.dtypes}
         return np.dtype(np.float16 if kinds == {np.dtype(np.float16)} else np.float32)
 
-    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, start: int, stop: int) -> Pair:
         """Return flux, error (stop - start, L) of a run of rows, in `dtype`."""
-        flux, error = (np.empty((stop - start, self.n_pixels), self.dtype) for _ in range(2))
+        out = tuple(np.empty((stop - start, self.n_pixels), self.dtype) for _ in range(2))
+        self.read_into(start, stop, out)
+        return out
+
+    def read_into(self, start: int, stop: int, out: Pair) -> None:
+        """Read rows start..stop into the first rows of two C-contiguous arrays of `dtype`."""
         for shard in self.shards:
             low, high = max(start, shard.start), min(stop, shard.stop)
             if low < high:
-                into = slice(low - start, high - start)
-                self._read_shard(shard, low - shard.start, high - shard.start, (flux[into], error[into]))
-        return flux, error
+                for which, array in enumerate(out):
+                    self._read(shard, which, low - shard.start, high - shard.start, array[low - start : high - start])
 
     def locate(self, row: int) -> tuple[Path, int]:
         """Return the file of a row of the set, and its row there."""
@@ -84,31 +100,19 @@ class ShardReader:
             raise ValueError(f"{path}: '{WAVE}' has {len(wave)} pixels that differ from those of {self.shards[0].path}.")
         take = rows if left is None else min(rows, left)
         if take:
-            size = len(self)
-            dtypes = file[FLUX].dtype, file[ERROR].dtype
-            self.shards.append(Shard(path, size, size + take, dtypes, _offsets(file)))
+            data = [file[name] for name in NAMES]
+            self.shards.append(Shard(path, len(self), len(self) + take, tuple(d.dtype for d in data), tuple(map(extent, data))))
         return read_table(file, rows, labels, take)
 
-    def _read_shard(self, shard: Shard, low: int, high: int, out: tuple[np.ndarray, np.ndarray]) -> None:
-        for which, name in enumerate((FLUX, ERROR)):
-            try:
-                if shard.offsets is not None and shard.dtypes[which] == out[which].dtype:
-                    self._read_bytes(shard, which, low, out[which])
-                else:
-                    self._file(shard.path)[name].read_direct(out[which], np.s_[low:high])
-            except OSError as error:
-                raise ValueError(f"{shard.path}: rows {low}..{high} of '{name}' cannot be read ({error}).") from None
-
-    def _read_bytes(self, shard: Shard, which: int, low: int, out: np.ndarray) -> None:
-        view = memoryview(out).cast("B")
-        at = shard.offsets[which] + low * out.shape[1] * out.itemsize
-        with open(shard.path, "rb", buffering=0) as file:
-            done = 0
-            while done < len(view):
-                got = os.preadv(file.fileno(), [view[done:]], at + done)
-                if got == 0:
-                    raise OSError("the file ends before the array does")
-                done += got
+    def _read(self, shard: Shard, which: int, low: int, high: int, out: np.ndarray) -> None:
+        place = shard.extents[which]
+        try:
+            if place is None or shard.dtypes[which] != out.dtype:
+                self._file(shard.path)[NAMES[which]].read_direct(out, np.s_[low:high])
+            else:
+                _read_runs(shard.path, place, low, high, out)
+        except OSError as error:
+            raise ValueError(f"{shard.path}: rows {low} to {high} of '{NAMES[which]}' cannot be read ({error}).") from None
 
     def _file(self, path: Path) -> h5py.File:
         """Return the open file; one handle per process, since HDF5 handles do not survive a fork."""
@@ -118,21 +122,48 @@ class ShardReader:
             self._open[path] = os.getpid(), file
         return file
 
-    def close(self) -> None:
-        """Close the files that this process opened."""
-        for pid, file in self._open.values():
-            if pid == os.getpid():
-                file.close()
-        self._open.clear()
-
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_open": {}}
 
 
-def _offsets(file: h5py.File) -> tuple[int, int] | None:
-    """Return the byte offsets of the flux and error arrays where both are contiguous and in native byte order."""
-    data = file[FLUX], file[ERROR]
-    if any(d.chunks is not None or not d.dtype.isnative or d.is_virtual or d.external for d in data):
+def extent(data: h5py.Dataset) -> Extent | None:
+    """Return where an uncompressed array of native byte order lies in its file, or None."""
+    if not data.dtype.isnative or data.is_virtual or data.external:
         return None
-    offsets = tuple(d.id.get_offset() for d in data)
-    return None if None in offsets else offsets
+    if data.chunks is None:
+        offset = data.id.get_offset()
+        return None if offset is None else Extent(np.array([offset]), max(len(data), 1))
+    rows, pixels = data.chunks
+    if pixels != data.shape[1] or data.id.get_create_plist().get_nfilters():
+        return None
+    offsets = np.full(-(-len(data) // rows), -1, np.int64)
+
+    def note(chunk: h5py.h5d.StoreInfo) -> None:
+        offsets[chunk.chunk_offset[0] // rows] = chunk.byte_offset
+
+    data.id.chunk_iter(note)
+    return None if (offsets < 0).any() else Extent(offsets, rows)
+
+
+def _read_runs(path: Path, place: Extent, low: int, high: int, out: np.ndarray) -> None:
+    width = out.shape[1] * out.itemsize
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        row = low
+        while row < high:
+            run, inside = divmod(row, place.rows)
+            stop = min(high, (run + 1) * place.rows)
+            view = memoryview(out[row - low : stop - low]).cast("B")
+            _read_exactly(descriptor, view, int(place.offsets[run]) + inside * width)
+            row = stop
+    finally:
+        os.close(descriptor)
+
+
+def _read_exactly(descriptor: int, view: memoryview, offset: int) -> None:
+    done = 0
+    while done < len(view):
+        got = os.preadv(descriptor, [view[done:]], offset + done)
+        if got == 0:
+            raise OSError("the file ends before the array does")
+        done += got
