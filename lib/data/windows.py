@@ -1,9 +1,9 @@
 """Pixel windows by wavelength, and the lines between 7100 and 8850 A whose shape tells surface gravity."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 
 REGION_AA = (7100.0, 8850.0)
 
@@ -38,10 +38,10 @@ GRAVITY_FEATURES = (
 QUICK_WINDOW_AA = (8412.0, 8850.0)  # Ca II triplet, Mg I 8807, TiO 8432: 1,024 of the default grid's 4,096 pixels
 
 
-def pixel_slice(wave: np.ndarray | torch.Tensor, low_aa: float, high_aa: float, *, multiple: int = 1) -> slice:
+def pixel_slice(wave: Any, low_aa: float, high_aa: float, *, multiple: int = 1) -> slice:
     """Return the pixels with low <= wave <= high as a slice; its length is cut at the blue end to a multiple.
 
-    wave  (L,) increasing, Angstrom. Raises ValueError naming both ranges where no whole multiple lies inside.
+    wave  (L,) increasing, Angstrom, array or tensor. Raises ValueError naming both ranges where no whole multiple lies inside.
     """
     wave = np.asarray(wave)
     start, stop = np.searchsorted(wave, low_aa, "left"), np.searchsorted(wave, high_aa, "right")
