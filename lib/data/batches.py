@@ -1,5 +1,6 @@
 """Batches of spectra from any source: shuffled in windows of aligned blocks, with noise keyed by (seed, epoch, block)."""
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -44,7 +45,8 @@ class SpectraBatches:
     fresh    draw new noise every epoch (training); else the one fixed draw (validation, test)
     shuffle  take aligned blocks of 256 rows in random order into windows and permute inside a window, so that memory is
              bounded by window * 256 rows whatever the size of the set; else rows come in order
-    rank, world  this process takes every world-th block (data-parallel training)
+    rank, world  this process takes every world-th block (data-parallel training; default: what torch.distributed says when
+             the pass begins). All ranks yield as many batches as the poorest of them, so that none waits for the others.
     The order depends on (seed, epoch) and a row's noise on (the source's seed, epoch, row) alone. Without the field
     `noisy` no noise is drawn.
     """
@@ -59,35 +61,36 @@ class SpectraBatches:
         fresh: bool = False,
         fields: tuple[str, ...] = ("noisy", "labels"),
         window: int = 16,
-        rank: int = 0,
-        world: int = 1,
+        rank: int | None = None,
+        world: int | None = None,
     ) -> None:
         unknown = [name for name in fields if name not in Spectra._fields]
         if unknown:
             raise ValueError(f"A batch has no field '{unknown[0]}': it has {', '.join(Spectra._fields)}.")
-        if batch_size < 1 or window < 1 or not 0 <= rank < world:
-            raise ValueError("batch_size and window should be at least 1, and rank should be one of 0..world-1.")
-        self.blocks = list(range(rank, -(-len(source) // BLOCK), world))
-        if not self.blocks:
-            raise ValueError(f"Rank {rank} of {world} has no block of {BLOCK} rows: the set has {len(source)} rows.")
+        if batch_size < 1 or window < 1:
+            raise ValueError(f"batch_size {batch_size} and window {window} should be at least 1.")
+        if len(source) == 0:
+            raise ValueError("A batch source needs at least one row, but it has none.")
         self.source, self.batch_size, self.seed = source, batch_size, seed
         self.shuffle, self.fresh, self.fields, self.window = shuffle, fresh, fields, window
         self.draws = "noisy" in fields or ("sigma" in fields and source.sigma_is_drawn)
-        self.epoch = 0
+        self.rank, self.world, self.epoch = rank, world, 0
 
     def __len__(self) -> int:
-        return -(-sum(len(self._rows(block)) for block in self.blocks) // self.batch_size)
+        return min(-(-sum(map(len, map(self._rows, blocks))) // self.batch_size) for blocks in self._shares())
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order and the noise of the next pass."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        yield from itertools.islice(self._batches(self._shares()[self._rank()[0]]), len(self))
+
+    def _batches(self, blocks: list[int]) -> Iterator[tuple[Tensor, ...]]:
         order = generator(self.seed, ORDER_STREAM, self.epoch)
-        blocks = self.blocks
         if self.shuffle:
             blocks = [blocks[i] for i in torch.randperm(len(blocks), generator=order).tolist()]
-        normal = self._noise_buffer()
+        normal = self._noise_buffer(len(blocks))
         rest: tuple[Tensor, ...] | None = None  # rows that did not fill a batch, waiting for the next window
         for first in range(0, len(blocks), self.window):
             chosen = blocks[first : first + self.window]
@@ -107,14 +110,27 @@ class SpectraBatches:
         if rest is not None:
             yield rest
 
+    def _rank(self) -> tuple[int, int]:
+        """Return this process's rank and how many there are."""
+        joined = torch.distributed.is_available() and torch.distributed.is_initialized()
+        found = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if joined else (0, 1)
+        return (found[0] if self.rank is None else self.rank), (found[1] if self.world is None else self.world)
+
+    def _shares(self) -> list[list[int]]:
+        """Return the blocks of every rank."""
+        count, world = -(-len(self.source) // BLOCK), self._rank()[1]
+        if count < world:
+            raise ValueError(f"{world} processes need {world} blocks of {BLOCK} rows, but the set has {len(self.source)} rows.")
+        return [list(range(rank, count, world)) for rank in range(world)]
+
     def _rows(self, block: int) -> Tensor:
         return torch.arange(block * BLOCK, min((block + 1) * BLOCK, len(self.source)))
 
-    def _noise_buffer(self) -> Tensor | None:
+    def _noise_buffer(self, blocks: int) -> Tensor | None:
         """Return room for the noise of a window: (window * 256, L), kept over the whole pass."""
         if not self.draws:
             return None
-        rows = min(self.window, len(self.blocks)) * BLOCK
+        rows = min(self.window, blocks) * BLOCK
         return torch.empty((rows, len(self.source.wave)), device=self.source.device)
 
     def _draw(self, blocks: list[int], normal: Tensor | None) -> None:

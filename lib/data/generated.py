@@ -75,10 +75,6 @@ class GeneratedSpectra:
         """The (L,) wavelengths in Angstrom."""
         return self.grid.wave
 
-    def flux(self, start: int, stop: int) -> Tensor:
-        """Return the noiseless flux of rows start..stop: (b, L)."""
-        return self.grid.flux(self._parameters[start:stop])
-
     @property
     def sigma_is_drawn(self) -> bool:
         """Tell whether sigma depends on the noise draw: it does where it is estimated from noisy counts."""
@@ -98,34 +94,31 @@ class GeneratedSpectra:
         """Return the whole set at once, with the fixed noise draw (n * L * 12 bytes of memory)."""
         return Spectra(*whole_set(self))
 
-    def table(self) -> pd.DataFrame:
-        """Return labels, conditions and S/N in the documents' columns: one row per spectrum."""
-        ratio = torch.cat([self._snr(*run) for run in self._runs()])
-        columns = {ALIASES.get(name, name): self.parameters[:, i].numpy() for i, name in enumerate(self.grid.labels)}
-        conditions = dict(zip(("mag", *CONDITIONS[1:]), self.conditions.numpy().T, strict=True))
-        return pd.DataFrame({**columns, **conditions, "redshift": 0.0, "snr": ratio.cpu().numpy()})
+    def table(self, start: int = 0, stop: int | None = None) -> pd.DataFrame:
+        """Return labels, conditions and S/N of rows start..stop in the documents' columns: one row per spectrum."""
+        stop = len(self) if stop is None else stop
+        ratio = torch.cat([snr(flux, sigma) for flux, sigma in self._arrays(start, stop)])
+        values, conditions = self.parameters[start:stop].numpy(), self.conditions[start:stop].numpy()
+        columns = {ALIASES.get(name, name): values[:, i] for i, name in enumerate(self.grid.labels)}
+        columns |= dict(zip(("mag", *CONDITIONS[1:]), conditions.T, strict=True))
+        return pd.DataFrame({**columns, "redshift": 0.0, "snr": ratio.cpu().numpy()})
 
-    def write_hdf5(self, path: str | Path, *, dtype: str = "float32") -> Path:
-        """Write noiseless flux and sigma in the documents' layout, block by block.
+    def write_hdf5(self, path: str | Path, start: int = 0, stop: int | None = None, *, dtype: str = "float32") -> Path:
+        """Write noiseless flux and sigma of rows start..stop (one shard, or all) in the documents' layout, block by block.
 
         Raises ValueError for error_source `noisy`: a sigma estimated from noisy counts belongs to one noise draw.
         """
-        if self.noise.config.error_source == "noisy":
+        if self.sigma_is_drawn:
             raise ValueError("A file keeps one sigma per spectrum: write with error_source reference or clean, not noisy.")
-        return write_hdf5(path, np.asarray(self.wave), self.table(), self._arrays(), dtype=dtype)
+        stop = len(self) if stop is None else stop
+        blocks = ((flux.cpu().numpy(), sigma.cpu().numpy()) for flux, sigma in self._arrays(start, stop))
+        return write_hdf5(path, np.asarray(self.wave), self.table(start, stop), blocks, dtype=dtype)
 
-    def _arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for start, stop in self._runs():
-            flux = self.flux(start, stop)
-            sigma = self.noise.drawn_sigma(self.weights[start:stop], flux)
-            yield flux.cpu().numpy(), sigma.cpu().numpy()
-
-    def _snr(self, start: int, stop: int) -> Tensor:
-        flux = self.flux(start, stop)
-        return snr(flux, self.noise.drawn_sigma(self.weights[start:stop], flux))
-
-    def _runs(self) -> list[tuple[int, int]]:
-        return [(start, min(start + BLOCK, len(self))) for start in range(0, len(self), BLOCK)]
+    def _arrays(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for first in range(start, stop, BLOCK):
+            rows = slice(first, min(first + BLOCK, stop))
+            flux = self.grid.flux(self._parameters[rows])
+            yield flux, self.noise.drawn_sigma(self.weights[rows], flux)
 
 
 def reference_flux(grid: Grid) -> Tensor:

@@ -1,0 +1,136 @@
+"""Making spectra, and reading them from files, against the plain ways: same run, same machine.
+
+Run `python -m benchmarks.spectra [--device cuda] [--rows 8192]`. Rates are per core: one thread, CPU seconds of the
+process (wall seconds on a GPU), best of three passes, so that a busy machine does not blur them; wall rates stand beside.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import torch
+from lib.data.grid import SpectralGrid
+from torch.utils.data import DataLoader, Dataset
+
+from lib.data.batches import SpectraBatches
+from lib.data.generated import GeneratedSpectra
+from lib.data.spectra import SpectraDataset, write_hdf5
+from lib.data.spectra.layout import ERROR, FLUX
+
+MILLION, DOCUMENT_CORE_HOURS = 1_000_000, 304.2 * 64  # 1M spectra took 304.2 hours on 64 cores (public report)
+LAYOUTS = {
+    "contiguous float32": {"dtype": "float32", "chunk_rows": None},
+    "chunks of 64, float32": {"dtype": "float32", "chunk_rows": 64},
+    "chunks of 64, float16": {"dtype": "float16", "chunk_rows": 64},
+}
+
+
+class PlainFile(Dataset):
+    """What one writes first: an h5py file, one row per `__getitem__`."""
+
+    def __init__(self, path: Path):
+        file = h5py.File(path, "r")
+        self.flux, self.error, self.log_g = file[FLUX], file[ERROR], pd.read_hdf(path)["log_g"].to_numpy()
+
+    def __len__(self) -> int:
+        return len(self.log_g)
+
+    def __getitem__(self, row: int):
+        flux, error = (torch.from_numpy(data[row].astype(np.float32)) for data in (self.flux, self.error))
+        return flux.clip(min=0), error, torch.tensor([self.log_g[row]])
+
+
+def rates(batches: Iterable, passes: int = 3, seconds: float = 4.0) -> tuple[float, float]:
+    """Return spectra per CPU second and per wall second, the best pass; a pass stops after `seconds`."""
+    found = []
+    for _ in range(passes):
+        cpu, wall, rows = time.process_time(), time.perf_counter(), 0
+        for batch in batches:
+            rows += len(batch[0])
+            if time.perf_counter() - wall > seconds:
+                break
+        if batch[0].is_cuda:
+            torch.cuda.synchronize()
+        found.append((rows / (time.process_time() - cpu), rows / (time.perf_counter() - wall)))
+    return tuple(max(values) for values in zip(*found, strict=True))
+
+
+def generation(device: str, rows: int) -> list[dict]:
+    """Time labels -> flux -> noisy spectra; the ratio is to the core hours that the documents' million took."""
+    made = []
+    data = GeneratedSpectra(SpectralGrid.default(), rows, device=device)
+    for what, fields in (("noisy", ("noisy", "labels")), ("noiseless", ("flux", "labels"))):
+        cpu, wall = rates(SpectraBatches(data, batch_size=256, fields=fields, fresh=True))
+        rate = wall if device.startswith("cuda") else cpu
+        made.append(
+            {
+                "what": f"generate {what} spectra, {device}",
+                "ratio": DOCUMENT_CORE_HOURS * 3600 / (MILLION / rate),
+                "per_second": rate,
+                "per_second_wall": wall,
+                "minutes_per_million": MILLION / rate / 60 / (1 if device.startswith("cuda") else 2),  # two CPU cores
+            }
+        )
+    return made
+
+
+def files(rows: int, folder: Path) -> list[dict]:
+    """Time writing and shuffled streaming per layout; the ratio is to a plain per-sample loader on the same file."""
+    flux = np.random.default_rng(0).uniform(0.5, 1.5, (rows, 4096)).astype(np.float32)
+    table = pd.DataFrame({"log_g": np.linspace(1, 5, rows)})
+    found = []
+    for name, layout in LAYOUTS.items():
+        path, began = folder / "layout.h5", time.process_time()
+        blocks = ((flux[i : i + 256], flux[i : i + 256]) for i in range(0, rows, 256))
+        write_hdf5(path, np.linspace(7100, 8850, 4096), table, blocks, **layout)
+        written = rows / (time.process_time() - began)
+        data = SpectraDataset.from_hdf5(path, mode="stream")
+        ours = rates(SpectraBatches(data, batch_size=256, shuffle=True, fields=("flux", "sigma", "labels")))
+        plain = rates(DataLoader(PlainFile(path), batch_size=256, shuffle=True), passes=2)
+        row = {"what": f"stream {name}", "ratio": ours[0] / plain[0], "per_second": ours[0], "per_second_wall": ours[1]}
+        found.append({**row, "plain_per_second": plain[0], "written_per_second": written})
+    return found
+
+
+def peak_memory(what: Callable[[], object]) -> float:
+    """Return the resident memory in MiB that running `what` in this process adds to its peak."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    what()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def generation_memory(rows: int) -> float:
+    """Return the peak in MiB that making `rows` noisy spectra in batches adds, in this process."""
+
+    def make() -> None:
+        for _ in SpectraBatches(GeneratedSpectra(SpectralGrid.default(), rows), batch_size=256, shuffle=True):
+            pass
+
+    return peak_memory(make)
+
+
+def main(device: str = "cpu", rows: int = 8192) -> list[dict]:
+    """Return one row per measurement: what, ratio, per_second, ..."""
+    torch.set_num_threads(1)
+    code = f"import benchmarks.spectra as b; print(b.generation_memory({rows}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = [{**row, "peak_mib": float(done.stdout)} for row in generation("cpu", rows // 2)]
+    if device.startswith("cuda"):
+        found += generation(device, 64 * rows)
+    with tempfile.TemporaryDirectory() as folder:
+        return found + files(rows, Path(folder))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--rows", type=int, default=8192)
+    print(pd.DataFrame(main(**vars(parser.parse_args()))).to_string(float_format="%.4g"))
