@@ -17,11 +17,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import torch
-from lib.data.grid import SpectralGrid
 from torch.utils.data import DataLoader, Dataset
 
 from lib.data.batches import SpectraBatches
 from lib.data.generated import GeneratedSpectra
+from lib.data.grid import SpectralGrid
 from lib.data.spectra import SpectraDataset, write_hdf5
 from lib.data.spectra.layout import ERROR, FLUX
 

@@ -67,7 +67,7 @@ def fit_lightgbm(x: Tensor, y: Tensor, *, seed: int = 0, threads: int = 1, **cha
     settings = TREES | changes
     fixed = {"seed": seed, "deterministic": True, "force_col_wise": True, "num_threads": threads, "verbosity": -1}
     parameters = {"objective": "regression", "num_leaves": settings["num_leaves"], **fixed}
-    data = lightgbm.Dataset(x.float().cpu().numpy(), y.float().cpu().numpy(), params={"verbosity": -1})
+    data = lightgbm.Dataset(x.float().cpu().numpy(), y.float().cpu().contiguous().numpy(), params={"verbosity": -1})
     return lightgbm.train(parameters, data, num_boost_round=settings["n_estimators"])
 
 

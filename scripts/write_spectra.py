@@ -11,9 +11,8 @@ import argparse
 import itertools
 from pathlib import Path
 
-from lib.data.grid import SpectralGrid
-
 from lib.data.generated import SPLITS, GeneratedSpectra
+from lib.data.grid import SpectralGrid
 from lib.data.noise import PRESETS, preset
 
 

@@ -1,0 +1,76 @@
+"""What holds on the embedded grid: S/N, what sigma gives away, derivatives, ceilings."""
+
+import h5py
+import pandas as pd
+import pytest
+import torch
+
+from lib.data import frames
+from lib.data.batches import whole_set
+from lib.data.generated import GeneratedSpectra
+from lib.data.grid import SpectralGrid
+from lib.data.noise import preset
+from lib.fisher import ceiling_table, jacobian, r2_ceiling
+from lib.metrics import r2
+from lib.probes import fit_ridge
+
+
+@pytest.fixture(scope="module")
+def grid():
+    return SpectralGrid.default()
+
+
+def test_default_snr_quantiles_are_the_documents_within_15_percent(grid):
+    ratio = torch.tensor(GeneratedSpectra(grid, 4096, split="test").table().snr.to_numpy())
+    found = torch.quantile(ratio, torch.tensor([0.0, 0.25, 0.5, 0.75]))
+    assert (found / torch.tensor([2.8, 5.3, 8.2, 12.5]) - 1).abs().max() < 0.15
+    assert 20 < float(ratio.max()) < 32
+
+
+def sigma_alone(grid, source):
+    """R2(log g) of Ridge on every eighth pixel of sigma."""
+    sets = [
+        GeneratedSpectra(grid, n, split=split, noise=preset("mag205_225", error_source=source), norm="none")
+        for split, n in (("train", 2048), ("test", 1024))
+    ]
+    (x, y), (x_test, y_test) = (whole_set(data, fields=("sigma", "labels")) for data in sets)
+    probe = fit_ridge(x[:, ::8], y)
+    return float(r2(y_test.double(), probe.predict(x_test[:, ::8]))[0])
+
+
+def test_default_sigma_tells_nothing_of_log_g_and_clean_sigma_tells_much(grid):
+    assert abs(sigma_alone(grid, "reference")) < 0.05
+    assert sigma_alone(grid, "clean") > 0.7
+
+
+def test_jacobian_of_the_default_grid_equals_finite_differences_within_one_percent(grid):
+    stars = grid.sample(16, 3).double()
+    exact = jacobian(grid.flux, stars, range(len(grid.labels)))
+    for column, step in enumerate((0.5, 5e-4, 5e-4, 5e-4, 5e-4)):
+        shift = torch.zeros(len(grid.labels), dtype=torch.float64)
+        shift[column] = step
+        low, high = stars - shift, stars + shift
+        numeric = (grid.flux(high) - grid.flux(low)) / (2 * step)
+        assert (exact[:, column] - numeric).norm() < 0.01 * numeric.norm()
+
+
+def test_the_default_ceiling_rises_with_snr_and_with_fewer_free_labels(grid):
+    sigmas = frames.sigmas(grid, [20.0, 21.5, 22.5])
+    table = ceiling_table(grid, sigmas, parameters=[grid.labels[:3], grid.labels], stars=grid.sample(64, 0))
+    log_g = table[table.label == "log_g"].pivot_table(index="magnitude", columns=["n_parameters", "prior"], values="r2_max")
+    assert (log_g.diff().dropna() < 0).all().all()
+    assert (log_g[3] >= log_g[5]).all().all()
+    assert (log_g.xs(True, axis=1, level="prior") >= log_g.xs(False, axis=1, level="prior")).all().all()
+    single = r2_ceiling(grid, sigmas[21.5], grid.labels[:3], stars=grid.sample(64, 0))
+    assert single["log_g"] == pytest.approx(log_g.loc[21.5, (3, True)])
+
+
+def test_a_generated_file_opens_with_h5py_and_pandas_alone(grid, tmp_path):
+    made = GeneratedSpectra(grid, 300, split="val")
+    path = made.write_hdf5(tmp_path / "dataset.h5", 256, 300)
+    table = pd.read_hdf(path)
+    assert {"T_eff", "log_g", "M_H", "a_M", "C_M", "mag", "redshift", "snr"} <= set(table.columns)
+    with h5py.File(path) as file:
+        assert file["dataset/arrays/flux/value"].shape == file["dataset/arrays/error/value"].shape == (44, 4096)
+        assert len(file["spectrumdataset/wave"]) == 4096
+    assert table.log_g.tolist() == made.parameters[256:, 1].tolist()
