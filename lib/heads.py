@@ -1,0 +1,138 @@
+"""Train a prediction head on features, or an encoder and head together: the documents' recipe, one entry."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lib import metrics
+from lib.models.blindspot import BlindSpotDenoiser
+from lib.models.heads import Standardised
+from lib.models.latent import pool_by_name
+from lib.runtime import Runtime, generator
+from lib.train import Fitted, Task, fit
+
+SCORES = {"r2": metrics.r2, "rmse": metrics.rmse, "mae": metrics.mae}
+
+
+@dataclass(frozen=True)
+class HeadTraining:
+    """How a head is trained; the defaults are the documents'."""
+
+    epochs: int = 50
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    plateau_factor: float = 0.5
+    plateau_patience: int = 5
+    stop_patience: int = 15
+    clip: float = 0.5
+
+
+class FeatureBatches:
+    """Iterate over features and labels in a random order per epoch; the features may be another noise draw every epoch.
+
+    draw  epoch -> features (n, ...), such as those of noise realisation `epoch % cached`;  y (n, k)
+    Order and draw depend on (seed, epoch) alone, so that a resumed training sees what an undisturbed one sees.
+    """
+
+    def __init__(self, draw: Callable[[int], Tensor], y: Tensor, *, batch_size: int, seed: int = 0, shuffle: bool = False):
+        self.draw, self.y, self.batch_size, self.seed, self.shuffle, self.epoch = draw, y, batch_size, seed, shuffle, 0
+
+    def __len__(self) -> int:
+        return -(-len(self.y) // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order and the noise draw of the next pass."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        x, n = self.draw(self.epoch), len(self.y)
+        order = torch.randperm(n, generator=generator(self.seed, self.epoch)) if self.shuffle else torch.arange(n)
+        for rows in order.to(x.device).split(self.batch_size):
+            yield x[rows], self.y[rows]
+
+
+class EncoderAndHead(nn.Module):
+    """Read log g straight from a spectrum: encoder, pooling, head; trained as one where the encoder is not frozen."""
+
+    def __init__(self, denoiser: BlindSpotDenoiser, layer: str, pooling: str, direction: str, head: nn.Module):
+        super().__init__()
+        self.denoiser, self.head = denoiser, head
+        self.layer, self.pooling, self.direction = layer, pooling, direction
+
+    def forward(self, noisy: Tensor, noise: Tensor) -> Tensor:
+        """Map flux and noise sigma (B, L) to labels (B, k)."""
+        x = torch.stack([noisy, noise], 1) if self.denoiser.config.input_sigma else noisy[:, None]
+        return self.head(pool_by_name(self.denoiser.latents(x, self.layer, self.direction).float(), self.pooling))
+
+
+def standardised(head: nn.Module, x: Tensor, y: Tensor) -> Standardised:
+    """Wrap a head by the mean and spread of training features (n, ...) and labels (n, k); a constant feature keeps scale 1."""
+    spread = x.std(0)
+    scale = torch.where(spread > 1e-6 * (1 + x.mean(0).abs()), spread, torch.ones_like(spread))
+    return Standardised(head, x.mean(0), scale, y.mean(0), y.std(0)).to(x.device)
+
+
+def train_regressor(
+    model: nn.Module,
+    train: Iterable,
+    val: Iterable,
+    *,
+    y_scale: Tensor,
+    settings: HeadTraining,
+    folder: Path,
+    runtime: Runtime,
+    monitored: int | None = None,
+    name: str = "head",
+    **trainer: Any,
+) -> Fitted:
+    """Train by the squared error in label variances, leave the weights of the best validation R2.
+
+    train, val  batches (*inputs, labels (B, k)), labels in their own units;  y_scale (k,) their standard deviations
+    monitored   column of the label whose R2 decides (default: the mean over labels)
+    The history counts epochs from 0, the untrained model; val_r2, val_rmse, val_mae are those of the monitored label.
+    """
+
+    def loss(model: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        *inputs, y = batch
+        return {"loss": ((model(*inputs).float() - y) / y_scale).square().mean()}
+
+    def predict(model: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        *inputs, y = batch
+        keep = slice(None) if monitored is None else slice(monitored, monitored + 1)
+        return y[:, keep], model(*inputs).float()[:, keep]
+
+    def optimiser(model: nn.Module) -> dict[str, Any]:
+        weights = [p for p in model.parameters() if p.requires_grad]
+        adam = torch.optim.AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay)
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            adam, mode="max", factor=settings.plateau_factor, patience=settings.plateau_patience
+        )
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": plateau, "monitor": "val_r2"}}
+
+    before = untrained(model, val, predict)
+    task = Task(model, loss, optimiser, predict=predict, metrics=SCORES)
+    options = {"monitor": "val_r2", "mode": "max", "patience": settings.stop_patience, "clip": settings.clip}
+    done = fit(task, train, val, folder=folder, epochs=settings.epochs, runtime=runtime, name=name, **options, **trainer)
+    history = pd.concat([pd.DataFrame([before]), done.history.assign(epoch=done.history.epoch + 1)], ignore_index=True)
+    return Fitted(history, done.best_epoch + 1, done.seconds)
+
+
+@torch.no_grad()
+def untrained(model: nn.Module, val: Iterable, predict: Callable) -> dict[str, float]:
+    """Return the validation scores of a model before its first step, as the history's epoch 0."""
+    model.eval()
+    truth, pred = (torch.cat(part) for part in zip(*(predict(model, batch) for batch in val), strict=True))
+    return {"epoch": 0, **{f"val_{name}": float(score(truth, pred).mean()) for name, score in SCORES.items()}}
+
+
+@torch.no_grad()
+def predictions(model: nn.Module, batches: Iterable) -> Tensor:
+    """Return predictions (n, k) of a trained model over batches (*inputs, labels)."""
+    model.eval()
+    return torch.cat([model(*inputs).float() for *inputs, _ in batches])
