@@ -1,7 +1,7 @@
 """Pretrain the blind-spot denoiser, denoise spectra with it, and measure what it removes."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib import metrics
-from lib.data.batches import Source, SpectraBatches
+from lib.data.batches import Source, Spectra, SpectraBatches
 from lib.files import write_csv
 from lib.losses.spectra import LOSSES, posterior, supervised
 from lib.models.blindspot import (
@@ -76,6 +76,13 @@ def stack_input(noisy: Tensor, noise: Tensor, config: BlindSpotConfig) -> Tensor
     return torch.stack([noisy, noise], 1) if config.input_sigma else noisy[:, None]
 
 
+def in_order(source: Source, *, epoch: int = 0, batch_size: int = 256) -> Iterator[Spectra]:
+    """Iterate over a whole source in order, with the noise draw number `epoch` (0: the fixed one)."""
+    batches = SpectraBatches(source, batch_size=batch_size, fields=Spectra._fields, fresh=epoch > 0, window=4)
+    batches.set_epoch(max(epoch - 1, 0))
+    return (Spectra(*batch) for batch in batches)
+
+
 def objective(settings: Pretraining) -> Callable[[Pretrainee, tuple[Tensor, ...]], dict[str, Tensor]]:
     """Return the loss of a batch (noisy, noise, clean, labels), for `Task`."""
 
@@ -113,7 +120,7 @@ def build(config: BlindSpotConfig, settings: Pretraining, source: Source, seed: 
     The scale brings the median noise to where Softplus is linear; the head starts at the mean flux and at sigma_start
     times the noise.
     """
-    seen = source.observe(0, min(len(source), 256))
+    seen = next(in_order(source))
     noise = seen.sigma.median().item()
     config = replace(config, flux_scale=NOISE_AT_HEAD / noise) if config.flux_scale == 1 else config
     with torch.random.fork_rng():
@@ -189,7 +196,7 @@ def measure(denoiser: BlindSpotDenoiser, source: Source, *, batch_size: int = 25
     snr     median over pixels of flux / noise, divided by the rms error in units of the noise; median over spectra
     gain    S/N over that of the noisy spectrum; z_std: std of (noisy - mu) / sqrt(sigma^2 + noise^2), 1 if calibrated
     """
-    parts = [_errors(denoiser, source, i, min(i + batch_size, len(source))) for i in range(0, len(source), batch_size)]
+    parts = [_errors(denoiser, seen) for seen in in_order(source, batch_size=batch_size)]
     snr, *errors, z = (torch.cat(column).double().cpu().numpy() for column in zip(*parts, strict=True))
     rows = []
     for name, error in zip(("noisy", "mu", "posterior"), errors, strict=True):
@@ -204,9 +211,9 @@ def _median_ratio(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.median(before / after, axis=0)
 
 
-def _errors(denoiser: BlindSpotDenoiser, source: Source, start: int, stop: int) -> tuple[Tensor, ...]:
+def _errors(denoiser: BlindSpotDenoiser, seen: Spectra) -> tuple[Tensor, ...]:
     """Return per spectrum the S/N and the rms errors of noisy, mu and posterior in units of the noise, and z per pixel."""
-    noisy, noise, _, clean = source.observe(start, stop)
+    noisy, noise, _, clean = seen
     found = denoise(denoiser, noisy, noise)
     rms = [((estimate - clean) / noise).square().mean(-1).sqrt() for estimate in (noisy, found.mu, found.flux)]
     z = (noisy - found.mu) / (found.sigma.square() + noise.square()).sqrt()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lib.data.batches import Source
-from lib.denoising import stack_input
+from lib.denoising import in_order, stack_input
 from lib.files import replacing
 from lib.models.blindspot import BlindSpotDenoiser
 from lib.models.latent import parse_pooling, pool_by_name
@@ -47,8 +47,7 @@ def pooled(
     """
     layers = tuple(dict.fromkeys(name for layer, _ in cells for name in _needed(denoiser, layer)))
     parts: dict[Cell, list[Tensor]] = {cell: [] for cell in cells}
-    for start in range(0, len(source), batch_size):
-        seen = source.observe(start, min(start + batch_size, len(source)), epoch=epoch)
+    for seen in in_order(source, epoch=epoch, batch_size=batch_size):
         found = denoiser.all_latents(stack_input(seen.noisy, seen.sigma, denoiser.config), layers, direction)
         for layer, pooling in cells:
             each = [pool_by_name(found[name], pooling, edges) for name in _needed(denoiser, layer)]
@@ -59,13 +58,6 @@ def pooled(
 def _needed(denoiser: BlindSpotDenoiser, layer: str) -> tuple[str, ...]:
     depth = denoiser.config.num_layers
     return tuple(f"layer{i}" for i in range(depth)) if layer == FUSED[0] else (layer,)
-
-
-def observed(source: Source, *, epoch: int = 0) -> tuple[Tensor, ...]:
-    """Return noisy flux, sigma, labels and noiseless flux of a whole source, each (n, ...)."""
-    runs = range(0, len(source), 256)
-    parts = [source.observe(start, min(start + 256, len(source)), epoch=epoch) for start in runs]
-    return tuple(torch.cat(values) for values in zip(*parts, strict=True))
 
 
 def write_features(path: Path, features: dict[str, dict[Cell, Tensor]], labels: dict[str, np.ndarray]) -> None:

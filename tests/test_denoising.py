@@ -7,7 +7,7 @@ import torch
 from spectra_cases import TinyGrid
 
 from lib import denoising, latents
-from lib.data.batches import Spectra
+from lib.data.batches import Spectra, whole_set
 from lib.data.generated import GeneratedSpectra
 from lib.data.noise import preset
 from lib.denoising import Pretraining, build, denoise, load, measure, pretrain
@@ -21,6 +21,10 @@ QUICK = {"epochs": 3, "batch_size": 16, "learning_rate": 5e-3, "schedule": "onec
 def stars(n, split="train", pixels=64, level=1.0):
     noise = preset("mag215", noise_level=level)
     return GeneratedSpectra(TinyGrid(pixels), n, split=split, noise=noise, labels=TinyGrid.labels, norm="none")
+
+
+def seen_of(source):
+    return Spectra(*whole_set(source))
 
 
 def runtime(seed=0):
@@ -60,7 +64,7 @@ def test_auxiliary_label_loss_reaches_the_encoder(tmp_path):
     history = fitted(tmp_path, label_weight=1.0).history
     assert {"train_nll", "train_label", "val_label"} <= set(history)
     model = denoising.Pretrainee(build(SHAPE, Pretraining(), stars(32), 0), 3)
-    seen = stars(32).observe(0, 32)
+    seen = seen_of(stars(32))
     batch = tuple(getattr(seen, name) for name in denoising.FIELDS)
     parts = denoising.objective(Pretraining(label_weight=2.0))(model, batch)
     assert parts["loss"].item() == pytest.approx(parts["nll"].item() + 2 * parts["label"].item(), rel=1e-5)
@@ -97,7 +101,7 @@ def test_pretraining_is_repeatable_with_seed(tmp_path):
 def test_denoiser_starts_at_the_flux_and_below_the_noise():
     source = stars(64)
     denoiser = build(SHAPE, Pretraining(sigma_start=0.3), source, 0).train()
-    noisy, noise, _, _ = source.observe(0, 64)
+    noisy, noise, _, _ = seen_of(source)
     mu, sigma = denoiser(denoising.stack_input(noisy, noise, denoiser.config)).unbind(1)
     assert mu.mean().item() == pytest.approx(noisy.mean().item(), rel=0.05)
     assert (sigma.mean() / noise.median()).item() == pytest.approx(0.3, rel=0.3)
@@ -111,7 +115,7 @@ def test_build_leaves_the_global_generator_alone():
 
 def test_denoise_refuses_train_mode_and_combines_prior_and_pixel(trained):
     denoiser, _ = trained
-    noisy, noise, _, _ = stars(4, "test").observe(0, 4)
+    noisy, noise, _, _ = seen_of(stars(4, "test"))
     found = denoise(denoiser, noisy, noise)
     weight = found.sigma**2 / (found.sigma**2 + noise**2)
     torch.testing.assert_close(found.flux, weight * noisy + (1 - weight) * found.mu)
@@ -165,8 +169,9 @@ def test_features_are_written_by_split_layer_and_pooling(trained, tmp_path):
         assert file["test/labels"].shape == (8,)
 
 
-def test_observed_joins_blocks_in_order():
+def test_passes_in_order_repeat_their_draw_and_differ_between_draws():
     source = stars(300, "test")
-    whole = Spectra(*latents.observed(source))
-    torch.testing.assert_close(whole.noisy[280:], source.observe(280, 300).noisy)
-    assert len(whole.labels) == 300
+    first, again, other = (torch.cat([s.noisy for s in denoising.in_order(source, epoch=e, batch_size=100)]) for e in (0, 0, 3))
+    assert torch.equal(first, again)
+    assert torch.equal(first, seen_of(source).noisy)
+    assert not torch.equal(first, other)
