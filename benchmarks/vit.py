@@ -111,9 +111,7 @@ def measure(name: str, config: ViTConfig, device: str, batch: int, repeats: int,
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     gpu = target.type == "cuda"
-    peak = (
-        torch.cuda.max_memory_allocated() / 2**20 if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    )
+    peak = torch.cuda.max_memory_allocated() / 2**20 if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": min(times[2:]), "peak_mib": peak, "outputs": outputs}
 
 
@@ -126,9 +124,7 @@ def rows(config: ViTConfig, device: str, batch: int, repeats: int, precision: st
     for name, got in found.items():
         apart = max(abs(a - b) for a, b in zip(got["outputs"], base["outputs"], strict=True))
         rate, work = batch / got["seconds"], flops(config)["training"] / 1e12
-        peak = next(
-            (v for key, v in PEAK_TFLOPS.items() if device.startswith("cuda") and key in _gpu_name(device)), None
-        )
+        peak = next((v for key, v in PEAK_TFLOPS.items() if device.startswith("cuda") and key in _gpu_name(device)), None)
         table.append(
             {
                 "what": f"ViT training step, {precision}, batch {batch}: {name} against Hugging Face",

@@ -54,8 +54,7 @@ def plain_vit(state, flux, heads, rope):
     def norm(x, name):
         centred = x - x.mean(-1, keepdim=True)
         return (
-            centred / torch.sqrt((centred**2).mean(-1, keepdim=True) + 1e-12) * state[f"{name}.weight"]
-            + state[f"{name}.bias"]
+            centred / torch.sqrt((centred**2).mean(-1, keepdim=True) + 1e-12) * state[f"{name}.weight"] + state[f"{name}.bias"]
         )
 
     def turn(x):  # (N, d): pairs (j, j + d/2) are complex numbers, turned by token * 1e4^(-2j/d)
@@ -73,10 +72,7 @@ def plain_vit(state, flux, heads, rope):
         projection = "vit.embeddings.patch_embeddings.projection"
         weight = state[f"{projection}.weight"].flatten(1)
         x = spectrum.reshape(-1, weight.shape[1]) @ weight.T + state[f"{projection}.bias"]
-        x = (
-            torch.cat([state["vit.embeddings.cls_token"][0], x])
-            + state.get("vit.embeddings.position_embeddings", [0])[0]
-        )
+        x = torch.cat([state["vit.embeddings.cls_token"][0], x]) + state.get("vit.embeddings.position_embeddings", [0])[0]
         for i in range(sum(name.endswith("layernorm_before.bias") for name in state)):
             block, width = f"vit.encoder.layer.{i}.", x.shape[1] // heads
             y = norm(x, block + "layernorm_before")

@@ -15,9 +15,7 @@ def rope_angles(n_tokens: int, head_dim: int, *, base: float = ROPE_BASE) -> Ten
     Raises ValueError where head_dim is odd.   Source: Su et al. 2021, arXiv:2104.09864, eq. 15.
     """
     if head_dim % 2:
-        raise ValueError(
-            f"rotary positions need an even head width, got {head_dim}; choose hidden_size / num_heads even"
-        )
+        raise ValueError(f"rotary positions need an even head width, got {head_dim}; choose hidden_size / num_heads even")
     inverse = base ** (-torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
     angles = torch.arange(n_tokens, dtype=torch.float32)[:, None] * inverse
     return torch.cat([angles, angles], dim=-1)
@@ -70,9 +68,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.project(x)
-        mixed = F.scaled_dot_product_attention(
-            q, k, v, dropout_p=self.dropout if self.training else 0.0
-        )  # (B, H, N, d)
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)  # (B, H, N, d)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def weights(self, x: Tensor) -> Tensor:

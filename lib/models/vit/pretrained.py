@@ -52,9 +52,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:
 def _regression_weights(weights: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:
     """Return the original's weights in fp32 with any wrapper's prefix removed."""
     if any("preprocessor" in key for key in weights):
-        raise ValueError(
-            f"{path} has a learned preprocessor, which SpectrumViT does not support; export it without one"
-        )
+        raise ValueError(f"{path} has a learned preprocessor, which SpectrumViT does not support; export it without one")
     found = {}
     for key, value in weights.items():
         for root in ("vit.", "regressor."):
