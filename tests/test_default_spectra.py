@@ -10,6 +10,7 @@ from lib.data.batches import whole_set
 from lib.data.generated import GeneratedSpectra
 from lib.data.grid import SpectralGrid
 from lib.data.noise import preset
+from lib.data.windows import QUICK_WINDOW_AA, cut_grid, pixel_slice
 from lib.fisher import ceiling_table, jacobian, r2_ceiling
 from lib.metrics import r2
 from lib.probes import fit_ridge
@@ -63,6 +64,12 @@ def test_the_default_ceiling_rises_with_snr_and_with_fewer_free_labels(grid):
     assert (log_g.xs(True, axis=1, level="prior") >= log_g.xs(False, axis=1, level="prior")).all().all()
     single = r2_ceiling(grid, sigmas[21.5], grid.labels[:3], stars=grid.sample(64, 0))
     assert single["log_g"] == pytest.approx(log_g.loc[21.5, (3, True)])
+
+
+def test_a_window_of_the_grid_makes_the_same_flux(grid):
+    pixels = pixel_slice(grid.wave, *QUICK_WINDOW_AA, multiple=1024)
+    labels = grid.sample(8, 0)
+    assert torch.allclose(cut_grid(grid, pixels).flux(labels), grid.flux(labels)[:, pixels], rtol=1e-5)
 
 
 def test_a_generated_file_opens_with_h5py_and_pandas_alone(grid, tmp_path):

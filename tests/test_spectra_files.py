@@ -110,6 +110,16 @@ def test_mask_files_are_read_from_npy_and_text(tmp_path):
         assert data.flux.shape[1] == len(data.wave) == mask.sum()
 
 
+def test_a_window_of_wavelengths_is_cut_to_whole_patches(tmp_path):
+    flux, _, _ = write_foreign_file(tmp_path / "d.h5")
+    data = SpectraDataset.from_hdf5(tmp_path / "d.h5", window_aa=(8000.0, 8850.0), multiple=16)
+    assert torch.equal(data.flux, torch.from_numpy(flux[:, 48:].clip(0)))
+    assert data.wave[-1] == 8850
+    assert SpectraDataset.from_hdf5(tmp_path / "d.h5", like=data).flux.shape[1] == 16
+    with pytest.raises(ValueError, match="Give one of like, mask_path, mask_ratio and window_aa"):
+        SpectraDataset.from_hdf5(tmp_path / "d.h5", window_aa=(8000.0, 8850.0), mask_ratio=0.5)
+
+
 def test_read_mode_follows_the_stated_rule():
     free = {"device_free": 100, "memory_free": 1000}
     assert [choose_mode(n, **free) for n in (50, 51, 250, 251)] == ["device", "memory", "memory", "stream"]

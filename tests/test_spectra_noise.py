@@ -3,11 +3,12 @@ import pytest
 import torch
 from spectra_cases import TinyGrid
 
-from lib.data.batches import SpectraBatches
+from lib.data.batches import SpectraBatches, whole_set
 from lib.data.generated import GeneratedSpectra
 from lib.data.noise import BLOCK, NoiseConfig, PfsNoise, draw_block, preset, snr
 from lib.data.sky import airglow, airglow_per_pixel, fibre_losses, fibre_rates, pixel_edges
 from lib.data.spectra import SpectraDataset
+from lib.data.views import First, Kept
 from lib.data.windows import GRAVITY_FEATURES, QUICK_WINDOW_AA, features_between, pixel_slice
 
 WAVE = torch.linspace(7100.0, 8850.0, 4096, dtype=torch.float64)
@@ -103,6 +104,21 @@ def test_shuffled_fresh_noise_of_a_row_does_not_depend_on_the_batch_size():
         rows = [(float(y), x) for noisy, labels in batches for x, y in zip(noisy, labels[:, 0], strict=True)]
         found.append(torch.stack([x for _, x in sorted(rows, key=lambda pair: pair[0])]))
     assert torch.equal(*found)
+
+
+def test_kept_and_first_rows_give_the_spectra_of_their_source():
+    made = GeneratedSpectra(TinyGrid(), 600, noise="mag215", norm="none")
+    first = First(Kept(made), 300)
+    options = {"batch_size": 64, "shuffle": True, "fresh": True, "fields": ("noisy", "sigma", "labels")}
+    for a, b in zip(SpectraBatches(made, **options), SpectraBatches(Kept(made), **options), strict=True):
+        assert all(torch.allclose(x, y, atol=1e-6) for x, y in zip(a, b, strict=True))
+    for a, b in zip(whole_set(first), whole_set(made), strict=True):
+        assert torch.allclose(a, b[:300], atol=1e-6)
+    assert len(first) == len(first.labels) == 300
+    with pytest.raises(ValueError, match="700 rows were asked for, but the set has 600"):
+        First(made, 700)
+    with pytest.raises(ValueError, match="cannot be kept"):
+        Kept(GeneratedSpectra(TinyGrid(), 8, noise=NoiseConfig(error_source="noisy")))
 
 
 @pytest.mark.parametrize("level", [0.3, 1.0])

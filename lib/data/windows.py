@@ -1,6 +1,6 @@
 """Pixel windows by wavelength, and the lines between 7100 and 8850 A whose shape tells surface gravity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,12 @@ def pixel_slice(wave: Any, low_aa: float, high_aa: float, *, multiple: int = 1) 
             f"The window {low_aa:g} to {high_aa:g} A holds no {multiple} pixels of a spectrum of {wave[0]:g} to {wave[-1]:g} A."
         )
     return slice(int(start), int(stop))
+
+
+def cut_grid(grid: Any, pixels: slice) -> Any:
+    """Return a `SpectralGrid` on a slice of its pixels; flux stays relative to the mean of the whole spectrum."""
+    parts = {name: getattr(grid, name)[..., pixels] for name in ("wave", "mean", "components")}
+    return replace(grid, **parts, fingerprint=f"{grid.fingerprint}[{pixels.start}:{pixels.stop}]")
 
 
 def features_between(low_aa: float, high_aa: float) -> tuple[Feature, ...]:

@@ -18,6 +18,7 @@ from lib.data.spectra.modes import MODES, choose_mode, device_free, memory_free
 from lib.data.spectra.reader import ShardReader
 from lib.data.spectra.storage import Checked, Streamed, Whole, pixels_of
 from lib.data.spectra.tables import column
+from lib.data.windows import pixel_slice
 
 MASK_ROWS = 2048  # training rows that decide a mask by error
 Paths = str | Path | Sequence[str | Path]
@@ -63,6 +64,8 @@ class SpectraDataset(Dataset):
         like: "SpectraDataset | None" = None,
         mask_ratio: float = 1.0,
         mask_path: str | Path | None = None,
+        window_aa: tuple[float, float] | None = None,
+        multiple: int = 1,
         mode: str = "auto",
         device: torch.device | str = "cpu",
         seed: int = 0,
@@ -74,6 +77,7 @@ class SpectraDataset(Dataset):
         norm    label normalisation fitted here (standard, minmax, none);  like: take label normalisation and mask from
                 this (training) data set instead
         mask_ratio  keep this part of the pixels, those of the lowest error;  mask_path: keep those of a mask file
+        window_aa  keep low <= wavelength <= high, a multiple of `multiple` pixels cut at the blue end
         mode    device, memory, stream, or auto (see `choose_mode`)
         Raises ValueError in one sentence naming file and data set where something is absent, truncated, NaN or misshapen.
         """
@@ -82,7 +86,7 @@ class SpectraDataset(Dataset):
         if not files or not names or (n is not None and n < 1):
             raise ValueError("from_hdf5 needs at least one file, one label and one spectrum.")
         reader, device = ShardReader(files, names, n), torch.device(device)
-        mask = _choose_mask(reader, like, mask_ratio, mask_path)
+        mask = _choose_mask(reader, like, mask_ratio, mask_path, window_aa, multiple)
         scaler = like.scaler if like is not None else LabelScaler.fit(_labels(reader.table, names), names, norm)
         if scaler.names != names:
             raise ValueError(f"Labels {', '.join(names)} differ from the training set's {', '.join(scaler.names)}.")
@@ -146,11 +150,24 @@ def _labels(table: pd.DataFrame, names: tuple[str, ...]) -> Tensor:
     return torch.from_numpy(np.array(values, order="C"))  # a column selection may be reversed or read-only
 
 
-def _choose_mask(reader: ShardReader, like: SpectraDataset | None, ratio: float, path: str | Path | None) -> np.ndarray:
+def _choose_mask(
+    reader: ShardReader,
+    like: SpectraDataset | None,
+    ratio: float,
+    path: str | Path | None,
+    window_aa: tuple[float, float] | None,
+    multiple: int,
+) -> np.ndarray:
+    if sum([like is not None, path is not None, window_aa is not None, ratio != 1]) > 1:
+        raise ValueError("Give one of like, mask_path, mask_ratio and window_aa: each alone decides which pixels are kept.")
     if like is not None:
         return check_mask(like.mask, reader.n_pixels, "The training set's mask")
     if path is not None:
         return load_mask(path, reader.n_pixels)
-    if ratio == 1:
-        return np.ones(reader.n_pixels, bool)
-    return keep_least_noisy(reader.read(0, min(MASK_ROWS, len(reader)))[1].astype(np.float32), ratio)
+    mask = np.ones(reader.n_pixels, bool)
+    if window_aa is not None:
+        mask[:] = False
+        mask[pixel_slice(reader.wave, *window_aa, multiple=multiple)] = True
+    if ratio != 1:
+        mask = keep_least_noisy(reader.read(0, min(MASK_ROWS, len(reader)))[1].astype(np.float32), ratio)
+    return mask

@@ -1,0 +1,57 @@
+"""Sources seen differently: kept on the device once made, or their first rows only."""
+
+import torch
+from torch import Tensor
+
+from lib.data.batches import Source, Spectra, whole_set
+
+
+class Kept:
+    """A source whose noiseless flux and sigma stay on the device (n * L * 8 bytes): for sets passed over many times.
+
+    Noise is the source's own, fixed or fresh. Raises ValueError for a source whose sigma depends on the noise draw.
+    """
+
+    sigma_is_drawn = False
+
+    def __init__(self, source: Source) -> None:
+        if source.sigma_is_drawn:
+            raise ValueError("A set whose sigma is estimated from noisy counts cannot be kept: sigma changes with the draw.")
+        self.labels, self.wave, self.seed, self.device = source.labels, source.wave, source.seed, source.device
+        self.sigma, self.flux = whole_set(source, fields=("sigma", "flux"))
+
+    def __len__(self) -> int:
+        return len(self.flux)
+
+    def stage(self, blocks: list[int]) -> None:
+        """Do nothing: every row is near."""
+
+    def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:
+        """Return rows (B,) with the noise that standard normal numbers (B, L) give, or without noise for None."""
+        rows = rows.to(self.device)
+        flux, sigma = self.flux[rows], self.sigma[rows]
+        noisy = flux if normal is None else torch.addcmul(flux, sigma, normal)
+        return Spectra(noisy, sigma, self.labels[rows], flux)
+
+
+class First:
+    """The first n rows of a source: a smaller set that is a part of the larger one, with the same noise."""
+
+    def __init__(self, source: Source, n: int) -> None:
+        if not 1 <= n <= len(source):
+            raise ValueError(f"{n} rows were asked for, but the set has {len(source)}.")
+        self.source, self.n, self.labels = source, n, source.labels[:n]
+        self.wave, self.seed, self.device, self.sigma_is_drawn = (
+            source.wave, source.seed, source.device, source.sigma_is_drawn,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return self.n
+
+    def stage(self, blocks: list[int]) -> None:
+        """Bring aligned blocks of rows near."""
+        self.source.stage(blocks)
+
+    def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:
+        """Return rows (B,) as the source does."""
+        return self.source.take(rows, normal)
