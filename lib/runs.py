@@ -3,6 +3,7 @@
 import ast
 import functools
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ def cached(
     state = _state(step, compute, config, runtime, data)
     folder = paths.RUNS / step / sha256(json.dumps(state, sort_keys=True))[7:27]
     folder.mkdir(parents=True, exist_ok=True)
+    if _rank() and not (folder / DONE).is_file():
+        compute(folder)  # one of several processes of a distributed training: rank 0 holds the lock and keeps the books
+        return folder
     with filelock.FileLock(folder.with_suffix(".lock")):
         if (folder / DONE).is_file() and not force:
             LOG.info("%s: found in the run cache (%s)", step, folder.name)
@@ -56,6 +60,11 @@ def is_cached(
     """Tell whether `cached` would find the step finished."""
     state = _state(step, compute, config, runtime, data)
     return (paths.RUNS / step / sha256(json.dumps(state, sort_keys=True))[7:27] / DONE).is_file()
+
+
+def _rank() -> int:
+    """Return this process's rank as torchrun, Slurm or Lightning's launcher tell it; 0 where none of them does."""
+    return int(next((os.environ[name] for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), "0"))
 
 
 def load_config(folder: Path) -> dict:

@@ -1,0 +1,39 @@
+"""Study `vit_scaling`: a Vision Transformer on spectra, its scaling curve, and the ceiling above it.
+
+`config` the parameters and sweep points, `data` the spectra, `training` one ViT, `baselines` Ridge and LightGBM, `points`
+the cached sweep, `scaling` and `evaluate` the tables, `claims` what they are judged by, `apply` the model for users' files.
+"""
+
+from lib.runtime import Runtime, start
+from lib.studies.vit_scaling import claims, evaluate
+from lib.studies.vit_scaling.apply import predict_file, publish
+from lib.studies.vit_scaling.config import ARMS, Point, VitScalingConfig, model_config, points, vit_settings
+from lib.studies.vit_scaling.evaluate import Results
+from lib.studies.vit_scaling.points import Sweep
+
+__all__ = [
+    "ARMS",
+    "Config",
+    "Point",
+    "Results",
+    "Sweep",
+    "VitScalingConfig",
+    "claims",
+    "evaluate",
+    "model_config",
+    "points",
+    "predict_file",
+    "publish",
+    "run",
+    "start",
+    "vit_settings",
+]
+
+
+Config = VitScalingConfig
+
+
+def run(config: VitScalingConfig, runtime: Runtime) -> Results:
+    """Compute every point that the cache does not have, and return them all."""
+    sweep = Sweep(config, runtime)
+    return Results(sweep, sweep.run())

@@ -1,0 +1,83 @@
+"""Commands: `points` and `run` fill the cache of sweep points, also part by part; `predict` applies a trained model."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from lib.files import write_csv
+from lib.runtime import start
+from lib.studies.vit_scaling.apply import predict_file
+from lib.studies.vit_scaling.config import VitScalingConfig
+from lib.studies.vit_scaling.points import Sweep
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; a ValueError becomes its sentence on stderr and exit status 2."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.command(arguments)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lib.studies.vit_scaling", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    for name, function, text in (
+        ("points", _points, "list the sweep points of a params file and which are done"),
+        ("run", _run, "compute sweep points; the notebook then finds them in the cache"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--params", type=Path, required=True, help="YAML file such as params/quick/vit_scaling.yaml")
+        command.set_defaults(command=function)
+        if name == "run":
+            command.add_argument("--index", type=int, help="one point by its number in `points` (default: all)")
+            command.add_argument("--part", default="1/1", help="K/N: every N-th point from the K-th on, for N jobs")
+    command = commands.add_parser("predict", help="predict the labels of an HDF5 file of spectra")
+    command.add_argument("--model", type=Path, required=True, help="model/ folder of a finished run")
+    command.add_argument("--in", dest="source", type=Path, required=True, help="HDF5 file in the layout of docs/spectra.md")
+    command.add_argument("--out", type=Path, required=True, help="CSV file to write")
+    command.add_argument("--noise-level", type=float, default=0.0, help="add noise of this factor times the file's error")
+    command.add_argument("--seed", type=int, default=0)
+    command.set_defaults(command=_predict)
+    return parser
+
+
+def _sweep(arguments: argparse.Namespace) -> Sweep:
+    config = VitScalingConfig.load(arguments.params)
+    return Sweep(config, start(config))
+
+
+def _points(arguments: argparse.Namespace) -> None:
+    sys.stdout.write(_sweep(arguments).status().to_string(index=False) + "\n")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    sweep = _sweep(arguments)
+    every = range(len(sweep.points))[_part(arguments.part)]
+    chosen = every if arguments.index is None else [arguments.index]
+    for index in chosen:
+        if not 0 <= index < len(sweep.points):
+            raise ValueError(f"--index is {index}, but the points are 0 to {len(sweep.points) - 1}")
+        sys.stdout.write(f"{index} {sweep.run(index)[0]}\n")
+
+
+def _part(text: str) -> slice:
+    try:
+        first, count = (int(word) for word in text.split("/"))
+    except ValueError:
+        raise ValueError(f"--part is {text!r}; write K/N such as 2/8") from None
+    if not 1 <= first <= count:
+        raise ValueError(f"--part is {text!r}; K should lie between 1 and N")
+    return slice(first - 1, None, count)
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    frame = predict_file(arguments.model, arguments.source, noise_level=arguments.noise_level, seed=arguments.seed)
+    write_csv(arguments.out, frame)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""What the study's claims are judged by, and the tables that stand beside reported figures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+
+from lib.models.vit import flops
+from lib.studies.vit_scaling import scaling
+from lib.studies.vit_scaling.config import Point, VitScalingConfig, model_config
+from lib.studies.vit_scaling.evaluate import Results
+
+# The documents' Run 1, by parameter; n_train is stated for one million rows.
+DOCUMENT = {
+    "patch_size": 16, "hidden_size": 256, "num_layers": 6, "num_heads": 8, "tokenizer": "C1D", "pos_encoding": "learned",
+    "pooling": "cls", "dropout": 0.1, "loss": "mse", "label_norm": "standard", "lr": 3e-4, "min_lr": 1e-5, "weight_decay": 0.01,
+    "batch_size": 256, "epochs": 200, "n_train": 1_000_000, "n_val": 1000, "n_test": 10_000, "clip": 0.5, "patience": 500,
+    "noise_level": 1.0, "pixels": 4096,
+}  # fmt: skip
+ENOUGH = 1_000_000  # training rows that the documents' hypothesis is about
+
+
+def recipe(config: VitScalingConfig, pixels: int) -> pd.DataFrame:
+    """Return one row per setting: setting, reported, this_run (at the largest size), both as text."""
+    here = config.model_dump() | {"n_train": max(config.sizes), "epochs": config.epochs[-1], "pixels": pixels}
+    return pd.DataFrame([{"setting": k, "reported": f"{v}", "this_run": f"{here[k]}"} for k, v in DOCUMENT.items()])
+
+
+def epoch_table(history: pd.DataFrame, label_std: float, reported: Sequence[Sequence[float]], rows: int = 6) -> pd.DataFrame:
+    """Return epochs of the arms, evenly spaced, below the reported ones: arm, epoch, r2, mae_normalized, train_loss."""
+    names = ["epoch", "r2", "mae_normalized", "train_loss"]
+    frames = [pd.DataFrame(reported, columns=names).assign(arm="reported_run_1")]
+    for arm, part in history.groupby("arm", sort=False):
+        part = part.iloc[np.unique(np.linspace(0, len(part) - 1, rows).astype(int))]
+        part = part.assign(r2=part.val_r2, mae_normalized=part.val_mae / label_std, arm=arm)
+        frames.append(part[["arm", *names]])
+    return pd.concat(frames, ignore_index=True)[["arm", *names]].astype({"epoch": int})
+
+
+def throughput(results: Results, point: Point) -> dict[str, float]:
+    """Return training speed of a ViT: spectra_per_s, parameters, gflop (one spectrum's training step), tflops reached."""
+    measured = results.found[id(point)][0]
+    work = flops(model_config(point.settings, len(results.sets.wave)))["training"]
+    rate = measured["spectra_per_s"]
+    return {"spectra_per_s": rate, "parameters": measured["parameters"], "gflop": work / 1e9, "tflops": rate * work / 1e12}
+
+
+def reported_curves(rows: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
+    """Return reported scaling curves {model: {n: R2}} as a frame: model, n_train, r2."""
+    return pd.DataFrame([{"model": m, "n_train": n, "r2": r2} for m, curve in rows.items() for n, r2 in curve.items()])
+
+
+def scored(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return value, low and high of a row's R2, as a claim takes them."""
+    return {"value": row["r2"], "low": row["low"], "high": row["high"]}
+
+
+def gained(results: Results, point: Point, other: Point) -> dict[str, float]:
+    """Return value, low and high of R2(point) - R2(other), paired over test stars."""
+    gain = results.gain(point, other)
+    return {"value": gain["gain"], "low": gain["low"], "high": gain["high"]}
+
+
+def weakest_tokenizer(results: Results) -> dict[str, float] | None:
+    """Return the lower of the R2 of Run 1 and of Run 1 with the SW tokenizer; None where that arm was not run."""
+    rows = [results.row(p) for arm in ("run_1", "tokenizer_sw") for p in results.chosen("ablation", arm=arm)]
+    return scored(min(rows, key=lambda row: row["r2"])) if len(rows) == 2 else None
+
+
+def arm_gain(results: Results, arm: str) -> dict[str, float] | None:
+    """Return the paired gain of R2 of an ablation arm over Run 1; None where it was not run."""
+    points = results.chosen("ablation", arm=arm)
+    return gained(results, points[0], results.chosen("ablation", arm="run_1")[0]) if points else None
+
+
+def augmentation_gain(results: Results) -> dict[str, float] | None:
+    """Return R2 of fresh noise minus R2 of fixed noise for the ViT at the largest size that has both; None without one."""
+    pairs = {}
+    for point in results.chosen("ladder", model="vit", seed=results.config.seed):
+        pairs.setdefault(point.n_train, {})[point.protocol] = point
+    both = [n for n, found in pairs.items() if len(found) == 2]
+    return {"n": max(both)} | gained(results, pairs[max(both)]["fresh"], pairs[max(both)]["fixed"]) if both else None
+
+
+def bootstrap_spearman(results: Results, point: Point) -> dict[str, float]:
+    """Return Spearman's correlation of |label residual| with a star's mean flux error, with its 95 % interval."""
+    stars = range(0, len(results.truth), 512)
+    parts = [results.sets.test.observe(a, min(a + 512, len(results.truth))).sigma.mean(1) for a in stars]
+    error = stats.rankdata(torch.cat(parts).cpu().numpy())
+    residual = stats.rankdata(np.abs(results.truth - results.pred(point)))
+    rows = np.random.default_rng(results.config.seed).integers(0, len(error), (results.config.fit_draws, len(error)))
+    draws = [np.corrcoef(residual[r], error[r])[0, 1] for r in rows]
+    low, high = np.quantile(draws, scaling.LEVELS)
+    return {"value": float(np.corrcoef(residual, error)[0, 1]), "low": float(low), "high": float(high)}

@@ -1,0 +1,310 @@
+"""The study vit_scaling: points, resume, protocols, statistics, and the predict command."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from vit_cases import save_toy_grid
+
+from lib import metrics, paths, runtime
+from lib.data.batches import SpectraBatches
+from lib.data.noise import BLOCK
+from lib.studies import vit_scaling
+from lib.studies.vit_scaling import VitScalingConfig, claims, evaluate, scaling
+from lib.studies.vit_scaling import training as training_module
+from lib.studies.vit_scaling.__main__ import main
+from lib.studies.vit_scaling.baselines import gathered, ridge_path
+from lib.studies.vit_scaling.config import points, vit_settings
+from lib.studies.vit_scaling.data import FirstRows, PixelWindow, open_sets
+from lib.studies.vit_scaling.points import Sweep
+
+TOY = {
+    "window_aa": [8420.0, 8840.0], "patch_size": 32, "sizes": [64, 256], "epochs": [1, 2], "fresh_sizes": [256],
+    "fresh_epochs": [2], "ablations": ["run_2", "sigma_head"], "ablation_size": 256, "noise_levels": [], "n_val": 64,
+    "n_test": 256, "num_threads": 1, "lightgbm_rounds": 20,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    return save_toy_grid(tmp_path_factory.mktemp("grid") / "toy.safetensors")
+
+
+@pytest.fixture
+def config(grid, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    return VitScalingConfig.checked(TOY | {"grid_path": str(grid)})
+
+
+@pytest.fixture(scope="module")
+def results(grid, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "RUNS", tmp_path_factory.mktemp("runs"))
+        config = VitScalingConfig.checked(TOY | {"grid_path": str(grid)})
+        yield vit_scaling.run(config, vit_scaling.start(config))
+
+
+def test_contradicting_parameters_are_sentences():
+    for change, words in (
+        ({"sizes": [64], "epochs": [1, 2]}, "'epochs' has 2 values for 1 sizes"),
+        ({"sizes": [64, 32], "epochs": [1, 1]}, "must grow"),
+        ({"ablations": ["loss_l7"]}, "'loss_l7'"),
+        ({"loss": "l7"}, "'l7'"),
+        ({"train_path": ["a.h5"]}, "belong together"),
+        ({"window_aa": [8500.0]}, "low, high"),
+        ({"patch_sise": 4}, "did you mean 'patch_size'"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            VitScalingConfig.checked(change)
+
+
+def test_an_arm_changes_one_factor_and_run_2_three():
+    config = VitScalingConfig()
+    base = vit_settings(config)
+    for arm, change in vit_scaling.ARMS.items():
+        changed = {key for key, value in vit_settings(config, **change).items() if value != base[key]}
+        assert len(changed) <= (3 if arm == "run_2" else 1), arm
+    assert {p.arm for p in points(config) if p.group == "ablation"} == {"run_1", *config.ablations}
+
+
+def test_every_model_is_trained_under_both_protocols_on_the_same_rows(config):
+    ladder = [p for p in points(config) if p.group == "ladder"]
+    for protocol, sizes in (("fixed", config.sizes), ("fresh", config.fresh_sizes)):
+        assert {(p.model, p.n_train) for p in ladder if p.protocol == protocol} == {
+            (model, n) for model in ("vit", "lightgbm", "ridge") for n in sizes
+        }
+
+
+def test_a_smaller_set_is_the_first_part_of_a_larger_one_and_kept_rows_equal_made_ones(config):
+    sets = open_sets(config, torch.device("cpu"))
+    assert torch.equal(sets.first(64).observe(0, 64).noisy, sets.train.observe(0, 64).noisy)
+    made = FirstRows(sets.train.source, 256)
+    assert made.kept is None
+    for epoch in (0, 3):
+        assert torch.allclose(made.observe(0, BLOCK, epoch=epoch).noisy, sets.train.observe(0, BLOCK, epoch=epoch).noisy)
+    with pytest.raises(ValueError, match="10000 rows"):
+        FirstRows(sets.train.source, 10_000)
+
+
+def test_validation_and_test_noise_is_fixed_and_training_noise_fresh_only_where_asked(config):
+    train = open_sets(config, torch.device("cpu")).first(64)
+    draws = {}
+    for fresh in (False, True):
+        batches = SpectraBatches(train, batch_size=64, seed=1, fresh=fresh)
+        draws[fresh] = []
+        for epoch in range(2):
+            batches.set_epoch(epoch)
+            draws[fresh].append(next(iter(batches))[0])
+    assert torch.equal(*draws[False])
+    assert not torch.equal(*draws[True])
+    assert torch.equal(draws[False][0], train.observe(0, 64).noisy)
+
+
+def test_ridge_from_sums_equals_scikit_learn(config):
+    sets = open_sets(config, torch.device("cpu"))
+    probe, search = ridge_path(sets.train, sets.val, [3.0, 300.0], copies=2)
+    x, y = gathered(sets.train, 2)
+    best = float(max(search, key=search.get).removeprefix("alpha="))
+    theirs = make_pipeline(StandardScaler(), Ridge(best)).fit(x.astype(float), y)
+    flux = sets.test.observe(0, 100).noisy
+    assert np.allclose(probe.predict(flux).numpy(), theirs.predict(flux.double().numpy()).reshape(-1, 1), atol=1e-4)
+
+
+def test_a_killed_point_resumes_to_the_numbers_of_an_undisturbed_one(config, tmp_path, monkeypatch):
+    config = config.model_copy(update={"sizes": [256], "epochs": [4], "fresh_sizes": [], "fresh_epochs": [], "ablations": []})
+    rt = vit_scaling.start(config)
+    whole = pd.read_csv(Sweep(config, rt).run(0)[0] / "history.csv")
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "again")
+    draw = training_module._loss
+
+    def deadly(settings, scaler):
+        compute, calls = draw(settings, scaler), []
+
+        def loss(model, batch):
+            calls.append(1)
+            if len(calls) > 22:  # in the third epoch of 8 training and 1 validation batches
+                raise RuntimeError("killed")
+            return compute(model, batch)
+
+        return loss
+
+    monkeypatch.setattr(training_module, "_loss", deadly)
+    with pytest.raises(RuntimeError, match="killed"):
+        Sweep(config, rt).run(0)
+    assert not Sweep(config, rt).status().done[0]
+    monkeypatch.setattr(training_module, "_loss", draw)
+    folder = Sweep(config, rt).run(0)[0]
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "history.csv"), whole)
+
+
+def test_precision_and_seed_of_an_arm_are_part_of_its_cache_key(config):
+    sweep = Sweep(config, vit_scaling.start(config))
+    point = next(p for p in sweep.points if p.model == "vit")
+    mixed = replace(point, settings=point.settings | {"precision": "bf16-mixed"})
+    assert sweep._key(mixed)["runtime"].precision == "bf16-mixed"
+    assert sweep._key(replace(point, arm="other"))["config"] == sweep._key(point)["config"]
+
+
+def test_results_hold_every_table_with_finite_scores(results):
+    ladder = results.ladder()
+    assert np.isfinite(ladder[["r2", "low", "high", "mae_dex", "gap"]]).all().all()
+    assert (ladder.low <= ladder.r2).all()
+    assert (ladder.high >= ladder.r2).all()
+    vit = results.chosen("ladder", model="vit", n_train=256, protocol="fixed")[0]
+    best = results.ladder().query("model != 'vit' and n_train == 256").r2
+    assert best.min() > 0.5
+    assert float(metrics.r2(results.truth, results.pred(vit))) == pytest.approx(results.row(vit)["r2"])
+    assert set(results.ablation_table().arm) == {"run_1", "run_2", "sigma_head"}
+    assert set(results.scaling_table().model) == {"vit", "lightgbm", "ridge"}
+    assert list(results.history().columns[:1]) == ["epoch"]
+    assert evaluate.calibration(results).raw.between(0, 1).all()
+    assert len(evaluate.attention(results, vit)) == len(results.sets.wave) // 32
+    assert claims.bootstrap_spearman(results, results.largest()["ridge"])["low"] > 0
+
+
+def test_claims_are_judged_by_paired_differences(results):
+    assert claims.arm_gain(results, "loss_huber") is None
+    run_2 = claims.arm_gain(results, "run_2")
+    table = results.ablation_table().set_index("arm")
+    assert run_2["value"] == pytest.approx(table.gain["run_2"])
+    assert run_2["low"] <= run_2["value"] <= run_2["high"]
+    assert claims.augmentation_gain(results)["n"] == 256
+    assert claims.weakest_tokenizer(results) is None
+    epochs = claims.epoch_table(results.history(), results.label_std, [[0, 0, 1, 1]])
+    assert list(epochs.arm.unique()) == ["reported_run_1", "run_1", "run_2"]
+    recipe = claims.recipe(results.config, len(results.sets.wave)).set_index("setting")
+    assert recipe.reported["patch_size"] == "16"
+    assert recipe.this_run["patch_size"] == "32"
+
+
+def test_ceiling_bounds_the_models_and_falls_with_noise(results):
+    bins = evaluate.by_snr(results, results.largest(), bins=3)
+    assert (bins.low < bins.ceiling).all()
+    assert bins.drop_duplicates("bin").ceiling.is_monotonic_increasing
+    assert 0 < evaluate.ceiling_of(results) < 1
+
+
+def test_r2_is_invariant_under_label_normalisation_and_mae_is_not(results):
+    table = evaluate.linear_invariance(results, results.largest()["ridge"]).set_index("space")
+    assert table.r2.to_numpy() == pytest.approx(np.full(3, table.r2["dex"]), abs=1e-12)
+    assert table.mae["standard"] * table.unit["standard"] == pytest.approx(table.mae["dex"])
+    assert table.mae["minmax"] < table.mae["standard"] < table.mae["dex"]
+
+
+def test_bootstrap_draws_are_those_of_r2_and_paired():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=400)
+    preds = {"a": truth + 0.5 * rng.normal(size=400)}
+    preds["b"] = preds["a"] * 0.99
+    draws = scaling.bootstrap_r2(truth, preds, n=400)
+    low, high = metrics.bootstrap(metrics.r2, truth, preds["a"], n=400)
+    assert np.quantile(draws["a"], [0.025, 0.975]) == pytest.approx([low, high], abs=0.02)
+    assert np.std(draws["a"] - draws["b"]) < 0.2 * np.std(draws["a"])
+
+
+def test_scaling_statistics_recover_a_known_curve():
+    sizes = [1000, 2000, 4000, 8000, 16000]
+    law = {n: 1 - (0.2 + 0.5 * (n / 1000) ** -0.7) for n in sizes}
+    found = scaling.power_law(law)
+    assert [found["floor"], found["a"], found["b"]] == pytest.approx([0.2, 0.5, 0.7], abs=0.02)
+    line = {n: 0.1 + 0.2 * np.log10(n) for n in sizes}
+    assert scaling.slopes(line, {n: np.full(10, line[n]) for n in sizes})["slope"] == pytest.approx(0.2)
+    flat = dict.fromkeys(sizes, 0.5)
+    assert scaling.crossing({1000: 0.4, 4000: 0.6}, {1000: 0.5, 4000: 0.5}) == pytest.approx(2000)
+    assert scaling.crossing(flat, dict.fromkeys(sizes, 0.6)) is None
+    assert scaling.crossing(dict.fromkeys(sizes, 0.7), flat) == 1000
+    assert scaling.saturation(flat) == 1000
+    assert scaling.saturation(line) is None
+    assert scaling.power_law({1: 0.1, 2: 0.2}) is None
+
+
+def test_predict_command_writes_one_row_per_spectrum_in_order(results, tmp_path):
+    point, source = results.chosen("ablation", arm="sigma_head")[0], results.sets.test.source
+    (tmp_path / "model").mkdir()
+    vit_scaling.publish(results, point, tmp_path / "model")
+    assert not list((tmp_path / "model").glob("*.pt"))
+    whole = type(source)(results.grid, 40, seed=results.config.seed, split="test", norm="none")
+    file = whole.write_hdf5(tmp_path / "a.h5")
+    args = ["predict", "--model", str(tmp_path / "model"), "--in", str(file), "--out", str(tmp_path / "y.csv")]
+    assert main(args) == 0
+    frame = pd.read_csv(tmp_path / "y.csv")
+    flux = whole.spectra().flux
+    assert list(frame) == ["log_g", "log_g_sd"]
+    assert len(frame) == 40
+    assert np.isfinite(frame).all().all()
+    assert (frame.log_g_sd > 0).all()
+    model, scaler, state = training_module.load(tmp_path / "model")
+    start = int(np.abs(np.asarray(results.grid.wave) - state["wave_aa"][0]).argmin())
+    direct, _ = training_module.predict(model, scaler, flux[:, start : start + len(state["wave_aa"])])
+    assert frame.log_g.to_numpy() == pytest.approx(direct[:, 0].numpy(), abs=1e-3)
+
+
+def test_predict_refuses_what_does_not_fit_in_a_sentence(results, tmp_path, capsys):
+    (tmp_path / "model").mkdir()
+    vit_scaling.publish(results, results.best_vit(), tmp_path / "model")
+    call = ["predict", "--model", str(tmp_path / "model"), "--out", str(tmp_path / "y.csv"), "--in"]
+    assert main([*call, str(tmp_path / "none.h5")]) == 2
+    assert "none.h5" in capsys.readouterr().err
+    assert main(["predict", "--model", str(tmp_path), "--in", "x", "--out", "y"]) == 2
+    assert "model.safetensors" in capsys.readouterr().err
+    other = save_toy_grid(tmp_path / "other.safetensors", pixels=100)
+    source = type(results.sets.test.source)(type(results.grid).load(other), 4, norm="none")
+    assert main([*call, str(source.write_hdf5(tmp_path / "b.h5"))]) == 2
+    assert "resample" in capsys.readouterr().err
+
+
+def test_users_files_train_through_the_same_points(config, results, tmp_path):
+    made = type(results.sets.test.source)
+    for k, split in enumerate(("train", "val", "test")):
+        made(results.grid, 300, seed=k, split=split, norm="none").write_hdf5(tmp_path / f"{split}.h5")
+    changes = {"data_dir": str(tmp_path), "train_path": ["train.h5"], "val_path": "val.h5", "test_path": "test.h5"}
+    changes |= {"ablations": [], "fresh_sizes": [], "fresh_epochs": [], "grid_path": "", "sizes": [128, 256]}
+    user = VitScalingConfig.checked(config.model_dump() | changes)
+    found = vit_scaling.run(user, vit_scaling.start(user))
+    assert found.ladder().query("model == 'ridge'").r2.min() > 0.5
+    assert np.isnan(evaluate.ceiling_of(found))
+    assert isinstance(found.sets.train.source, PixelWindow)
+    with pytest.raises(ValueError, match=r"absent\.h5"):
+        Sweep(user.model_copy(update={"val_path": "absent.h5"}), vit_scaling.start(user))
+
+
+@pytest.mark.parametrize("kind", ["csv", "none"])
+def test_training_log_is_a_parameter(config, kind):
+    config = config.model_copy(update={"logger": kind, "ablations": []})
+    folder = Sweep(config, vit_scaling.start(config)).run(0)[0]
+    assert (folder / "log" / "version_0" / "metrics.csv").is_file() == (kind == "csv")
+
+
+def test_missing_logger_package_is_a_sentence(tmp_path):
+    if any(runtime.metadata.packages_distributions().get(name) for name in ("wandb",)):
+        pytest.skip("wandb is installed")
+    with pytest.raises(ValueError, match="pip install wandb"):
+        training_module.logger("wandb", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_find_unused_parameters_true"])
+def test_two_processes_train_one_point_together(grid, tmp_path, strategy):
+    values = TOY | {"grid_path": str(grid), "devices": 2, "strategy": strategy, "sizes": [1024], "epochs": [2], "ablations": []}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(values | {"fresh_sizes": [], "fresh_epochs": []}))
+    code = "import sys; from pathlib import Path; from lib import paths; paths.RUNS = Path(sys.argv.pop(1))\n"
+    code += "from lib.studies.vit_scaling.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    (tmp_path / "go.py").write_text(code)
+    command = [sys.executable, str(tmp_path / "go.py"), str(tmp_path / "runs"), "run", "--params", str(tmp_path / "p.yaml")]
+    env = os.environ | {"PYTHONPATH": str(paths.ROOT)}
+    done = subprocess.run([*command, "--index", "0"], capture_output=True, text=True, env=env, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    folder = next(Path(tmp_path / "runs" / "vit_scaling").glob("*/point.json")).parent
+    assert json.loads((folder / "complete.json").read_text())["step"] == "vit_scaling"
+    assert len(pd.read_csv(folder / "history.csv")) == 2
