@@ -241,6 +241,12 @@ def test_a_table_of_another_length_or_none_is_told(tmp_path):
         SpectraDataset.from_hdf5(tmp_path / "d.h5")
 
 
+def test_a_file_without_spectra_is_told(tmp_path):
+    write_foreign_file(tmp_path / "d.h5", rows=0)
+    with pytest.raises(ValueError, match=r"d\.h5: 'dataset/arrays/flux/value' holds no spectra"):
+        SpectraDataset.from_hdf5(tmp_path / "d.h5")
+
+
 def test_a_file_that_is_not_hdf5_or_not_there_is_told(tmp_path):
     (tmp_path / "x.h5").write_text("wave,flux")
     with pytest.raises(ValueError, match=r"x\.h5 is truncated or not HDF5"):

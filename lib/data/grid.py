@@ -189,8 +189,7 @@ class SpectralGrid:
             raise ValueError(f"n is {n}; the number of samples cannot be negative")
         low, high = np.array([self.ranges[name] for name in self.labels]).T
         blocks = [
-            np.random.default_rng([seed, block]).random((SAMPLE_BLOCK, len(low)))
-            for block in range(-(-n // SAMPLE_BLOCK))
+            np.random.default_rng([seed, block]).random((SAMPLE_BLOCK, len(low))) for block in range(-(-n // SAMPLE_BLOCK))
         ]
         unit = np.concatenate(blocks)[:n] if blocks else np.zeros((0, len(low)))
         drawn = torch.from_numpy(low + (high - low) * unit).to(torch.float32)
@@ -246,9 +245,7 @@ def check_spectra(names, labels, flux, wave):
         if not np.isfinite(array).all():
             raise ValueError(f"{what} holds {np.count_nonzero(~np.isfinite(array))} values that are not finite")
     if (flux.mean(1) <= 0).any():
-        raise ValueError(
-            f"flux of row {int((flux.mean(1) <= 0).argmax())} has no positive mean; every node needs light"
-        )
+        raise ValueError(f"flux of row {int((flux.mean(1) <= 0).argmax())} has no positive mean; every node needs light")
 
 
 def rectangular_order(names, labels):

@@ -17,6 +17,7 @@ class Kept:
     def __init__(self, source: Source) -> None:
         if source.sigma_is_drawn:
             raise ValueError("A set whose sigma is estimated from noisy counts cannot be kept: sigma changes with the draw.")
+        self.source = source
         self.labels, self.wave, self.seed, self.device = source.labels, source.wave, source.seed, source.device
         self.sigma, self.flux = whole_set(source, fields=("sigma", "flux"))
 

@@ -42,6 +42,8 @@ def check_shapes(file: h5py.File) -> tuple[int, int]:
         raise ValueError(f"{file.filename}: '{FLUX}' has shape {flux.shape}, but it should be (spectra, {len(wave)}).")
     if error.shape != flux.shape:
         raise ValueError(f"{file.filename}: '{ERROR}' has shape {error.shape}, but '{FLUX}' has {flux.shape}.")
+    if len(flux) == 0:
+        raise ValueError(f"{file.filename}: '{FLUX}' holds no spectra.")
     for data in (wave, flux, error):
         if data.dtype.kind != "f":
             raise ValueError(f"{file.filename}: '{data.name[1:]}' holds {data.dtype}, but it should hold floats.")
