@@ -7,6 +7,7 @@ import torch
 
 from lib import paths, runs
 from lib.runtime import Runtime
+from lib.sources import sources
 
 RUNTIME = Runtime(torch.device("cpu"), "32-true", 0, 1, 0.0)
 
@@ -54,6 +55,6 @@ def test_a_failed_step_is_not_taken_for_finished_and_keeps_what_it_wrote():
 
 
 def test_sources_follow_imports_through_packages():
-    found = {p.relative_to(paths.ROOT).as_posix() for p in runs.sources(paths.ROOT / "lib/train/__init__.py")}
+    found = {p.relative_to(paths.ROOT).as_posix() for p in sources(paths.ROOT / "lib/train/__init__.py")}
     assert {"lib/train/fit.py", "lib/train/task.py", "lib/progress.py", "lib/config.py", "lib/__init__.py"} <= found
     assert "lib/metrics.py" not in found

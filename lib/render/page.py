@@ -67,7 +67,7 @@ def read(notebook: Path) -> Page:
         raise ValueError(f"Notebook {notebook} does not exist.")
     try:
         cells = nbformat.read(notebook, as_version=4).cells
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError, KeyError):
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError, KeyError, TypeError):
         raise ValueError(f"{notebook} is not a notebook.") from None
     page = Page()
     for cell in cells:

@@ -1,0 +1,61 @@
+# Two commands: `make reports` and `make test`. Conda users: activate the environment and add `VENV=`.
+VENV ?= .venv
+PROFILE ?= quick
+STUDY ?=
+JOBS ?= 1
+PYTHON ?= python3
+STUDIES := $(or $(STUDY),$(basename $(notdir $(wildcard notebooks/*.py))))
+
+ifeq ($(strip $(VENV)),)
+BIN :=
+READY :=
+else
+BIN := $(VENV)/bin/
+READY := $(VENV)/.ready
+endif
+SNAKEMAKE = $(BIN)python -m snakemake --cores $(JOBS) --keep-going --nolock --rerun-incomplete --rerun-triggers mtime --quiet rules progress host
+RUN_TESTS = $(BIN)python -m pytest -q
+
+.PHONY: help reports test test-all golden lab bench lock clean
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@echo "variables: PROFILE=smoke|quick|full (quick)  STUDY=name (all)  JOBS=n (1)  VENV=folder (.venv; empty: the active environment)"
+
+reports: $(READY)  ## run the studies that are out of date and render their pages into reports/$(PROFILE)
+	@$(BIN)python -m lib.pairs check
+	@$(SNAKEMAKE) --config profile=$(PROFILE) "studies=$(STUDIES)"
+	@echo "reports/$(PROFILE)/index.html"
+
+test: $(READY)  ## lint, unit tests, pairs, smoke run of every notebook, nbval (no GPU)
+	$(BIN)ruff check .
+	$(BIN)ruff format --check .
+	$(BIN)python -m lib.pairs check
+	$(MAKE) --no-print-directory reports PROFILE=smoke STUDY=
+	$(RUN_TESTS) --nbval-lax --nbval-current-env --nbval-sanitize-with tests/golden/sanitize.cfg -p no:randomly tests/golden
+	$(RUN_TESTS) -m "not slow and not browser" --ignore=tests/golden tests
+
+test-all: $(READY)  ## also what takes minutes: browser, kill harness
+	$(BIN)python -m pip install -q -e ".[browser]" $(if $(VENV),,--dry-run)
+	$(RUN_TESTS) --ignore=tests/golden tests
+
+golden: $(READY)  ## make the executed smoke notebooks under tests/golden anew (never in CI)
+	mkdir -p tests/golden
+	$(foreach s,$(STUDIES),$(BIN)papermill notebooks/$(s).ipynb tests/golden/$(s).ipynb --no-progress-bar &&) true
+
+lab: $(READY)  ## open JupyterLab with the notebook pairs
+	$(BIN)jupyter lab notebooks
+
+bench: $(READY)  ## side-by-side ratios into benchmarks/README.md
+	$(BIN)python -m benchmarks
+
+lock: $(READY)  ## write requirements.lock from the versions installed in VENV
+	$(BIN)python -m pip freeze --exclude-editable | grep -v "^live-reports" | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > requirements.lock
+
+clean:  ## remove build/, runs/ and caches (not .venv, not reports/)
+	rm -rf build runs .snakemake .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)python -m pip install -q --disable-pip-version-check -r requirements.lock
+	$(BIN)python -m pip install -q --disable-pip-version-check --no-deps -e .
+	touch $@

@@ -1,0 +1,54 @@
+"""What the Snakefile asks: which studies there are, what each depends on, and which marks no longer hold."""
+
+from pathlib import Path
+
+import yaml
+
+from lib import paths
+from lib.sources import sources
+
+EMBEDDED = {  # study -> what it reads from lib/data/embedded when the user brings no data
+    "opamp_transfer": "opamp/**/*", "noise2noise": "*mni*", "vit_scaling": "*grid*", "latent_extraction": "*grid*", "mlp_head": "*grid*",
+}  # fmt: skip
+DATA_PARAMETERS = ("data_dir", "train_path", "val_path", "test_path", "checkpoint")
+
+
+def written() -> list[str]:
+    """Return the studies whose notebook is there, in the collection's order."""
+    return [s for s in paths.STUDIES if (paths.NOTEBOOKS / f"{s}.ipynb").is_file()]
+
+
+def check(study: str, profile: str) -> None:
+    """Refuse an unknown study; take back marks whose results or page are gone."""
+    if study not in written():
+        raise ValueError(f"There is no study '{study}': the studies are {', '.join(written())}.")
+    build = paths.BUILD / profile / study
+    if not (build / "results.json").is_file():
+        (build / "executed.stamp").unlink(missing_ok=True)
+    pages = (paths.REPORTS / profile / name for name in (f"{study}.html", "index.html"))
+    if not all(page.is_file() for page in pages):
+        (build / "rendered.stamp").unlink(missing_ok=True)
+
+
+def inputs(study: str, profile: str) -> list[str]:
+    """Return what a study's results depend on: notebook, params, lib modules with their tables, and data."""
+    params = paths.PARAMS / profile / f"{study}.yaml"
+    modules = sources(paths.NOTEBOOKS / f"{study}.py")
+    files = [paths.NOTEBOOKS / f"{study}.ipynb", params, *(m for m in modules if m.parent != paths.NOTEBOOKS)]
+    folders = {m.parent for m in modules} - {paths.NOTEBOOKS}
+    files += [f for d in folders for p in ("*.mplstyle", "reported.yaml", f"glossary/{study}.yaml") for f in d.glob(p)]
+    return [str(f.relative_to(paths.ROOT)) if f.is_relative_to(paths.ROOT) else str(f) for f in [*files, *_data(study, params)]]
+
+
+def _data(study: str, params: Path) -> list[Path]:
+    values = yaml.safe_load(params.read_text(encoding="utf8")) if params.is_file() else {}
+    given = [paths.resolve(values[k]) for k in DATA_PARAMETERS if values.get(k)]
+    if not given:
+        return sorted(f for f in paths.EMBEDDED.glob(EMBEDDED[study]) if f.is_file())
+    return [f for g in given for f in (sorted(g.rglob("*")) if g.is_dir() else [g]) if f.is_file()]
+
+
+def render_sources() -> list[str]:
+    """Return the files that turn an executed notebook into a page."""
+    folder = paths.ROOT / "lib" / "render"
+    return [str(f.relative_to(paths.ROOT)) for f in sorted(folder.iterdir()) if f.is_file()]

@@ -1,0 +1,158 @@
+"""Pages: formulas, escaping, offline, and the same facts in both languages."""
+
+import re
+from collections import Counter
+from html import unescape
+
+import nbformat
+import pytest
+
+from lib import paths
+from lib.render.__main__ import main
+from lib.render.guard import check_offline
+from lib.render.maths import mathml
+from lib.render.page import render_failed
+from lib.render.text import both, html
+from lib.report.display import MIME
+
+RESULTS = {
+    "schema": 1, "study": "opamp_transfer", "experiment_id": "E", "profile": "smoke", "status": "complete",
+    "title": {"zh": "题 $x^2$", "en": "Title $x^2$"}, "question": {"zh": "问", "en": "Q"}, "answer": {"zh": "答 0.5", "en": "A 0.5"},
+    "header": dict.fromkeys(("experiment_id", "author", "date", "project", "topic", "mvp", "model_version"), "x"),
+    "figure": "figures/f.png", "figures": {}, "tables": {}, "model": None, "facts": {}, "implications": [],
+    "data": {"source": "csv", "name": "</script><script>alert(1)</script>", "fingerprint": "sha256:0", "n_train": 3, "n_dropped": 0},
+    "claims": [{"id": "H1", "zh": "甲", "en": "a", "metric": "r2", "value": 0.7, "low": None, "high": None, "verdict": "supported",
+                "criterion": {"direction": "gt", "threshold": 0.5, "refute": None}, "why_not": None, "reported": 0.6,
+                "reported_source": "document", "anchor": "#x", "text": {"zh": "好", "en": "good"}}],
+    "params": {"lang": "zh"},
+    "provenance": {"commit": "c", "dirty": True, "packages": {}, "device": "cpu", "threads": 1, "seconds": 1.0, "command": "papermill <x>"},
+}  # fmt: skip
+
+
+def notebook(path, *outputs, prose=("## 1 目标\n甲", "## 1 Goal\na")):
+    cells = [
+        nbformat.v4.new_markdown_cell(t, metadata={"tags": [f"lang-{lang}"]})
+        for t, lang in zip(prose, ("zh", "en"), strict=True)
+    ]
+    shown = [nbformat.v4.new_output("display_data", data={MIME: o}) for o in outputs]
+    cells.append(nbformat.v4.new_code_cell("x = 1", outputs=shown))
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def page(tmp_path, *outputs, **more):
+    target = tmp_path / "page.html"
+    code = main(
+        ["page", str(notebook(tmp_path / "n.ipynb", *outputs, {"kind": "summary", "results": RESULTS}, **more)), str(target)]
+    )
+    return target.read_text(encoding="utf8") if code == 0 else None
+
+
+@pytest.mark.parametrize(
+    "latex",
+    [r"R^2 = 1 - \frac{\sum_i (y_i-\hat y_i)^2}{\sum_i (y_i-\bar y)^2}", r"\mathbf{x}_{\text{clean}}", r"\lVert x \rVert"],
+)
+def test_formulas_become_mathml(latex):
+    assert mathml(latex, True).startswith("<math")
+
+
+@pytest.mark.parametrize(
+    "latex",
+    [
+        r"\foo",
+        r"a & b",
+        r"\begin{aligned}a&b\end{aligned}",
+        r"\bm{x}",
+        r"\operatorname{arg\,min}",
+        r"\boldsymbol{\mu}",
+        r"\frac{}{",
+    ],
+)
+def test_a_formula_that_cannot_be_converted_faithfully_fails_the_build(latex):
+    with pytest.raises(ValueError, match="Formula"):
+        mathml(latex, False)
+
+
+def test_raw_html_in_prose_is_escaped_and_images_are_refused():
+    assert "<script>" not in html("<script>alert(1)</script>")
+    assert 'href="javascript' not in html("[x](javascript:alert(1))")
+    with pytest.raises(ValueError, match="only figures of the run"):
+        html("![x](http://example.org/x.png)")
+
+
+def test_a_line_break_between_chinese_characters_is_no_space():
+    assert html("共用；\n这样") == "<p>共用；这样</p>\n"
+
+
+def test_a_plain_string_is_never_markdown_or_html():
+    assert both("<b>$x$ *y*</b>") == "&lt;b&gt;$x$ *y*&lt;/b&gt;"
+
+
+@pytest.mark.parametrize(
+    "markup",
+    ['<script src="https://x.org/a.js"></script>', "<script>1</script>", '<link rel="stylesheet" href="a.css">', '<img src="//x.org/a.png">',
+     "<style>@import 'a.css'</style>", "<style>a{background:url(https://x.org/a.png)}</style>", '<iframe src="http://x.org"></iframe>'],
+)  # fmt: skip
+def test_a_remote_resource_or_a_script_is_refused(markup):
+    with pytest.raises(ValueError, match="from outside or run a script"):
+        check_offline(markup, "page")
+
+
+def test_a_citation_link_and_embedded_data_are_fine():
+    check_offline(
+        '<a href="https://arxiv.org/abs/1">x</a><img src="data:image/png;base64,AA"><style>a{src:url(data:font/woff2;base64,A)}</style>',
+        "page",
+    )
+
+
+def test_a_page_is_bilingual_self_contained_and_escapes_names(tmp_path):
+    text = page(tmp_path, {"kind": "text", "zh": "共 5", "en": "5 in all"})
+    assert '<html lang="zh-CN">' in text
+    assert text.count("<script") == 1  # the results, as JSON
+    assert "alert(1)</script>" not in text.replace("\\u003c", "<").split('id="results">')[0]
+    assert '<div lang="zh-CN">共 5</div><div lang="en">5 in all</div>' in text
+    assert 'href="#section-1"' in text
+
+
+def test_a_notebook_that_was_not_run_to_its_end_publishes_no_page(tmp_path, capsys):
+    target = tmp_path / "page.html"
+    target.write_text("the last good page")
+    assert main(["page", str(notebook(tmp_path / "n.ipynb")), str(target)]) == 1
+    assert "not executed to its last cell" in capsys.readouterr().err
+    assert target.read_text() == "the last good page"
+
+
+@pytest.mark.parametrize("content", ["", "{}", "not json", '{"cells": 3, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}'])
+def test_a_file_that_is_no_notebook_is_one_sentence(tmp_path, capsys, content):
+    file = tmp_path / "n.ipynb"
+    file.write_text(content)
+    assert main(["page", str(file), str(tmp_path / "page.html")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_unknown_kind_of_output_fails_the_build(tmp_path):
+    assert page(tmp_path, {"kind": "video"}) is None
+
+
+def test_a_failed_page_shows_the_traceback_escaped(tmp_path):
+    failure = {"study": "s", "error": "ValueError: <b>", "traceback": "Traceback <x>", "time": "now"}
+    render_failed(None, tmp_path / "s.failed.html", failure)
+    text = (tmp_path / "s.failed.html").read_text()
+    assert "ValueError: &lt;b&gt;" in text
+    assert "Traceback &lt;x&gt;" in text
+
+
+def numbers(text):
+    return Counter(re.findall(r"\d+(?:[.,]\d+)*", unescape(re.sub(r"<[^>]+>", " ", text))))
+
+
+def test_published_pages_carry_the_same_numbers_in_both_languages():
+    pages = [p for p in paths.REPORTS.glob("*/*.html") if ".failed" not in p.name]
+    for file in pages:
+        text = file.read_text(encoding="utf8")
+        check_offline(text, file.name)
+        assert len(text) <= 3_000_000, file
+        for zh, en in re.findall(
+            r'<(?:div|span|p) lang="zh-CN">(.*?)</(?:div|span|p)><(?:div|span|p) lang="en">(.*?)</(?:div|span|p)>', text, re.S
+        ):
+            assert numbers(zh) == numbers(en), (file.name, zh, en)

@@ -1,0 +1,185 @@
+"""The report: verdicts, paired texts, tables, and publication that a kill cannot tear."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from lib.config import StudyConfig
+from lib.report import Criterion, Report, command, number, pair, reported, reported_source
+from lib.report.publish import READY, open_staging, publish, recover
+from lib.report.text import glossary
+
+
+class Example(StudyConfig):
+    study = "opamp_transfer"
+
+
+HEADER = dict.fromkeys(("experiment_id", "author", "date", "project", "topic", "mvp", "model_version"), "x")
+PROVENANCE = {
+    "commit": "c",
+    "dirty": False,
+    "packages": {},
+    "device": "cpu",
+    "precision": "32-true",
+    "threads": 1,
+    "seconds": 1.0,
+}
+SAID = dict.fromkeys(("supported", "refuted", "inconclusive"), ("{value:.2f}", "{value:.2f}"))
+
+
+@pytest.fixture
+def report(tmp_path):
+    made = Report(Example.checked({"out_dir": str(tmp_path)}), title=pair("题", "T"), question=pair("问", "Q"), header=HEADER)
+    made.describe_data(source="embedded", name="toy", fingerprint="sha256:0", n_train=1, n_dropped=0)
+    made.hypothesis("H1", "甲", "a")
+    return made
+
+
+def shown(report):
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.add_subplot().plot([1, 2])
+    report.figure("headline", figure, "图", "figure")
+
+
+@pytest.mark.parametrize(
+    ("criterion", "numbers", "verdict"),
+    [
+        (Criterion("gt", 0.5), (0.6,), "supported"),
+        (Criterion("gt", 0.5), (0.4,), "refuted"),
+        (Criterion("gt", 0.5), (0.6, 0.45, 0.7), "inconclusive"),
+        (Criterion("gt", 0.6, refute=0.5), (0.55,), "inconclusive"),
+        (Criterion("gt", 0.6, refute=0.5), (0.49,), "refuted"),
+        (Criterion("lt", 0.1), (0.05, 0.01, 0.09), "supported"),
+        (Criterion("lt", 0.1), (0.2, 0.15, 0.3), "refuted"),
+        (Criterion("within", 0.02), (0.0, -0.01, 0.01), "supported"),
+        (Criterion("within", 0.02), (-0.1, -0.2, -0.05), "refuted"),
+        (Criterion("within", 0.02), (0.0, -0.05, 0.05), "inconclusive"),
+    ],
+)
+def test_a_verdict_follows_from_the_whole_interval(criterion, numbers, verdict):
+    assert criterion.verdict(*numbers) == verdict
+
+
+@pytest.mark.parametrize("numbers", [(float("nan"),), (0.5, float("nan"), 0.6), (0.5, 0.9, 0.1)])
+def test_a_nan_or_an_interval_upside_down_is_never_a_verdict(numbers):
+    with pytest.raises(ValueError, match=r"finite numbers|upside down"):
+        Criterion("gt", 0.5).verdict(*numbers)
+
+
+@pytest.mark.parametrize("wrong", [("above", 0.5, None), ("gt", float("inf"), None), ("gt", 0.5, 0.6), ("lt", 0.5, 0.4)])
+def test_a_criterion_that_contradicts_itself_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"should be|cannot be refuted"):
+        Criterion(*wrong)
+
+
+def test_both_languages_must_carry_the_same_facts():
+    with pytest.raises(ValueError, match="differ in their facts"):
+        pair("{a}", "{b}", a=1, b=2)
+    with pytest.raises(ValueError, match="Facts given and facts used"):
+        pair("{a}", "{a}", a=1, b=2)
+    assert pair("{n} 个，{r:.2f}", "{n} designs, {r:.2f}", n=10000, r=0.5) == {
+        "zh": "10,000 个，0.50",
+        "en": "10,000 designs, 0.50",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (10000, "10,000"),
+        (0.99543, "0.9954"),
+        (1.7634e6, "1.76×10⁶"),
+        (2.5e-6, "2.50×10⁻⁶"),
+        (None, "—"),
+        (float("nan"), "—"),
+        (0.0, "0"),
+        ("a", "a"),
+    ],
+)
+def test_numbers_are_written_for_people(value, text):
+    assert number(value) == text
+
+
+def test_finish_refuses_a_hypothesis_without_a_verdict_and_publishes_nothing(report):
+    shown(report)
+    with pytest.raises(ValueError, match=r"without a verdict: \['H1'\]"):
+        report.finish(answer=pair("答", "A"), provenance=PROVENANCE, figure="headline")
+    assert not (report.out / "results.json").exists()
+
+
+def test_a_complete_run_publishes_results_tables_and_figures(report):
+    shown(report)
+    report.table("scores", pd.DataFrame({"method": ["ridge"], "r2": [0.5]}), "表", "table")
+    report.claim("H1", metric="r2", value=0.7, criterion=Criterion("gt", 0.5), anchor="tab-scores", **SAID)
+    report.fact("best", 0.7, "最好", "best", reported_as="mlp_head.test_r2")
+    report.finish(answer=pair("答", "A"), provenance=PROVENANCE, figure="headline")
+    results = json.loads((report.out / "results.json").read_text())
+    assert results["claims"][0]["verdict"] == "supported"
+    assert results["claims"][0]["criterion"] == {"direction": "gt", "threshold": 0.5, "refute": None}
+    assert results["facts"]["best"]["reported"] == 0.6117
+    assert (report.out / results["figure"]).is_file()
+    assert (report.out / results["tables"]["scores"]).read_text() == "method,r2\nridge,0.5\n"
+    assert not (report.out / "running.json").exists()
+
+
+def test_an_undeclared_or_doubly_judged_claim_is_refused(report):
+    arguments = {"metric": "r2", "value": 0.7, "criterion": Criterion("gt", 0.5), "anchor": "x"} | SAID
+    with pytest.raises(ValueError, match="not declared"):
+        report.claim("H9", **arguments)
+    report.claim("H1", **arguments)
+    with pytest.raises(ValueError, match="judged twice"):
+        report.claim("H1", **arguments)
+
+
+def test_an_untaken_sentence_is_formatted_all_the_same(report):
+    said = SAID | {"refuted": ("{missing}", "{missing}")}
+    with pytest.raises(ValueError, match="missing"):
+        report.claim("H1", metric="r2", value=0.7, criterion=Criterion("gt", 0.5), anchor="x", **said)
+
+
+def test_a_table_with_an_unknown_column_asks_for_both_languages(report):
+    with pytest.raises(ValueError, match="are not in lib/report/glossary"):
+        report.table("t", pd.DataFrame({"no_such_term": [1]}), "表", "table")
+
+
+def test_the_last_good_results_stay_until_the_new_ones_are_complete_and_a_killed_publication_is_finished(tmp_path):
+    def stage(text):
+        staging = open_staging(tmp_path)
+        (staging / "tables" / f"{text}.csv").write_text(text)
+        (staging / "results.json").write_text(text)
+
+    stage("old")
+    publish(tmp_path)
+    stage("new")
+    assert (tmp_path / "results.json").read_text() == "old"
+    (tmp_path / ".staging").rename(tmp_path / READY)  # a kill right after the publication began
+    recover(tmp_path)
+    assert (tmp_path / "results.json").read_text() == "new"
+    assert [p.name for p in (tmp_path / "tables").iterdir()] == ["new.csv"]
+
+
+def test_reported_figures_are_found_by_path_and_a_wrong_path_is_named():
+    assert reported("mlp_head.test_r2") == 0.6117
+    assert reported("vit_scaling.public.scaling.vit.50000") == 0.434
+    assert (reported_source("vit_scaling.public.scaling.vit.50000"), reported_source("mlp_head.test_r2")) == (
+        "public",
+        "document",
+    )
+    with pytest.raises(KeyError, match="'test_r3' is missing"):
+        reported("mlp_head.test_r3")
+
+
+def test_the_command_repeats_the_run(monkeypatch):
+    config = Example.checked({"profile": "smoke", "seed": 3})
+    monkeypatch.setattr(Example, "load", lambda _: Example.checked({"profile": "smoke"}))
+    assert (
+        command(config)
+        == "papermill notebooks/opamp_transfer.ipynb build/opamp_transfer.ipynb -f params/smoke/opamp_transfer.yaml -p seed 3"
+    )
+
+
+def test_every_glossary_term_has_both_languages():
+    assert all(t["zh"] and t["en"] for t in glossary().values())
