@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import filelock
 import papermill
 import yaml
 from nbclient.exceptions import DeadKernelError
@@ -38,6 +39,11 @@ def execute(study: str, profile: str, overrides: dict[str, Any], pages: Path | N
     out = paths.resolve(values.get("out_dir") or f"build/{profile}/{study}")
     pages = pages or paths.REPORTS / profile
     out.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(out / ".lock"):  # a second run of the same study waits
+        return _execute(study, values, out, pages)
+
+
+def _execute(study: str, values: dict[str, Any], out: Path, pages: Path) -> bool:
     recover(out)
     (out / "failed.json").unlink(missing_ok=True)
     running = out / "running.ipynb"
@@ -121,11 +127,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("study", choices=paths.STUDIES)
     parser.add_argument("--profile", choices=["smoke", "quick", "full"], default="quick")
     parser.add_argument("-p", dest="overrides", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument("--pages", type=Path, help="folder of the pages (default: reports/<profile>)")
     parser.add_argument("--stamp", type=Path, help="file to write when the page is out (the workflow's mark)")
     chosen = parser.parse_args(arguments)
     overrides = {name: yaml.safe_load(value) if value else "" for name, value in chosen.overrides}
     try:
-        done = execute(chosen.study, chosen.profile, overrides)
+        done = execute(chosen.study, chosen.profile, overrides, chosen.pages)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

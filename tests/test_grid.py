@@ -52,9 +52,7 @@ def test_grid_returns_its_nodes_and_interpolates_between_them():
     np.testing.assert_allclose(at_nodes, flux / flux.mean(1, keepdims=True), rtol=1e-6)
     between = np.array([[4321.0, 1.7], [5800.0, 4.4]])
     truth = np.exp(log_flux(between, wave))
-    np.testing.assert_allclose(
-        grid.flux(torch.tensor(between)).numpy(), truth / truth.mean(1, keepdims=True), rtol=2e-4
-    )
+    np.testing.assert_allclose(grid.flux(torch.tensor(between)).numpy(), truth / truth.mean(1, keepdims=True), rtol=2e-4)
 
 
 def test_row_order_of_a_users_grid_does_not_matter():

@@ -12,7 +12,7 @@ from lib.report.text import glossary
 
 
 class Example(StudyConfig):
-    study = "opamp_transfer"
+    study = "example"
 
 
 HEADER = dict.fromkeys(("experiment_id", "author", "date", "project", "topic", "mvp", "model_version"), "x")
@@ -172,13 +172,14 @@ def test_reported_figures_are_found_by_path_and_a_wrong_path_is_named():
         reported("mlp_head.test_r3")
 
 
-def test_the_command_repeats_the_run(monkeypatch):
-    config = Example.checked({"profile": "smoke", "seed": 3})
-    monkeypatch.setattr(Example, "load", lambda _: Example.checked({"profile": "smoke"}))
-    assert (
-        command(config)
-        == "papermill notebooks/opamp_transfer.ipynb build/opamp_transfer.ipynb -f params/smoke/opamp_transfer.yaml -p seed 3"
+def test_the_command_repeats_the_run():
+    from lib.studies.opamp_transfer import Config
+
+    config = Config.load("params/smoke/opamp_transfer.yaml").model_copy(update={"seed": 3, "out_dir": "build/x"})
+    expected = (
+        "papermill notebooks/opamp_transfer.ipynb build/opamp_transfer.ipynb -f params/smoke/opamp_transfer.yaml -p seed 3"
     )
+    assert command(config) == f"{expected} -p out_dir build/x"
 
 
 def test_every_glossary_term_has_both_languages():

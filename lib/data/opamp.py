@@ -123,9 +123,8 @@ def read_numbers(file: Path) -> pd.DataFrame:
     bad = ~np.isfinite(numbers.to_numpy(float))
     if bad.any():
         row, column = (int(i[0]) for i in np.nonzero(bad))
-        raise ValueError(
-            f"{file}, line {row + 2}, column '{frame.columns[column]}' is {frame.iat[row, column]!r}, not a finite number."
-        )
+        shown = f"line {row + 2}, column '{frame.columns[column]}' is '{frame.iat[row, column]}'"
+        raise ValueError(f"{file}, {shown}, not a finite number.")
     return numbers.astype(float)
 
 

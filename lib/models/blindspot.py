@@ -6,9 +6,9 @@ original checkpoints. The blind spot is exact in `eval` mode; batch statistics l
 """
 
 import json
-import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torch.nn.functional as F
@@ -278,7 +278,7 @@ def _read_checkpoint(path: Path) -> dict:
     try:
         with torch.serialization.safe_globals([AttributeDict]):
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except (UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else "it is empty"
         raise ValueError(f"load_pretrained: {path} is no plain checkpoint of tensors: {reason}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else {}

@@ -50,7 +50,10 @@ def render(notebook: Path, target: Path) -> None:
 
 def render_failed(notebook: Path | None, target: Path, failure: dict[str, Any]) -> None:
     """Write a page with the failure, its traceback and what had been shown until then."""
-    page = read(notebook) if notebook is not None and notebook.is_file() else Page()
+    try:
+        page = read(notebook) if notebook is not None else Page()
+    except ValueError:  # nothing was shown, or it is what the failure is about
+        page = Page()
     write_page(target, "failed.html.j2", page=page, failure=failure, lang="zh")
 
 

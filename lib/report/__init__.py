@@ -186,7 +186,7 @@ def command(config: StudyConfig) -> str:
     """Return the papermill command that repeats a run: its params file, and what differs from it."""
     file = paths.PARAMS / config.profile / f"{config.study}.yaml"
     base = type(config).load(file) if file.is_file() else type(config)()
-    changed = {k: v for k, v in config.model_dump().items() if v != getattr(base, k) and k != "out_dir"}
+    changed = {k: v for k, v in config.model_dump().items() if v != getattr(base, k)}
     words = ["papermill", f"notebooks/{config.study}.ipynb", f"build/{config.study}.ipynb"]
     words += ["-f", f"params/{config.profile}/{config.study}.yaml"] if file.is_file() else []
     for key, value in changed.items():

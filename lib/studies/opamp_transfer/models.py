@@ -88,7 +88,7 @@ def gbm(f: Fitting, config: Config, runtime: Runtime, folder: Path) -> Fit:
     x, y, _, _ = f.arrays()
     settings = {"verbosity": -1, "num_threads": runtime.threads, "seed": f.seed, "deterministic": True, "force_row_wise": True,
                 "learning_rate": 0.1, "num_leaves": 31, "min_data_in_leaf": 10}  # fmt: skip
-    boosters = [lightgbm.train(settings, lightgbm.Dataset(x, y[:, i]), config.trees) for i in range(y.shape[1])]
+    boosters = [lightgbm.train(settings, lightgbm.Dataset(x, y[:, i].copy()), config.trees) for i in range(y.shape[1])]
     return _fit("lightgbm", _stack(boosters), boosters, f)
 
 

@@ -1,0 +1,102 @@
+"""The project's own rules: arrows of import, no pickle, files that agree, sizes."""
+
+import ast
+import re
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from lib import paths
+from lib.sources import sources
+
+MODULES = sorted(paths.ROOT.glob("lib/**/*.py"))
+LOWEST = {"config", "paths", "files", "metrics", "progress", "sources"}
+LAYERS = {  # who may import whom; every layer may import the lowest
+    "runtime": set(), "runs": {"runtime"}, "plots": set(), "report": set(), "render": {"report"}, "pairs": set(), "workflow": set(),
+    "execute": {"render", "report"}, "models": set(), "losses": set(),
+    "train": {"runtime", "runs"}, "data": {"runtime", "runs", "train"}, "probes": {"runtime", "runs"}, "fisher": {"runtime", "data"},
+    "inverse": {"runtime", "runs", "data", "models", "losses"},
+    "studies": {"runtime", "runs", "data", "models", "losses", "train", "probes", "fisher", "inverse"},
+}  # fmt: skip
+
+
+def layer(name):
+    return name.split(".")[1]
+
+
+def _modules(node):
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [f"lib.{a.name}" for a in node.names] if node.module == "lib" else [node.module or ""]
+    return []
+
+
+def imports(file):
+    return [name for node in ast.walk(ast.parse(file.read_text(encoding="utf8"))) for name in _modules(node)]
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda f: f.relative_to(paths.ROOT).as_posix())
+def test_imports_follow_the_arrows(file):
+    own = file.relative_to(paths.ROOT / "lib").parts[0].removesuffix(".py")
+    for name in imports(file):
+        if own in ("plots", "report"):
+            assert name.split(".")[0] not in ("torch", "lightning"), f"{own} imports no torch"
+        if name.split(".")[0] == "lib" and "." in name and layer(name) != own and own in LAYERS:
+            assert layer(name) in LAYERS[own] | LOWEST, f"{own} must not import {name}"
+        if own == "studies" and name.startswith("lib.studies."):
+            mine = file.relative_to(paths.ROOT / "lib" / "studies").parts[0].removesuffix(".py")
+            assert name.split(".")[2] == mine, "studies never import studies"
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda f: f.relative_to(paths.ROOT).as_posix())
+def test_nothing_is_unpickled_and_files_stay_small(file):
+    text = file.read_text(encoding="utf8")
+    assert text.count("\n") <= 300
+    text = text.replace("from pickle import UnpicklingError", "")  # the error of a refused checkpoint may be named
+    names = {n for node in ast.walk(ast.parse(text)) for n in _modules(node)}
+    assert not names & {"pickle", "joblib", "dill", "cloudpickle", "shelve"}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+            assert any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords), ast.unparse(node)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("np.load", "numpy.load"):
+            assert not any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("yaml.load", "yaml.unsafe_load", "yaml.full_load"):
+            pytest.fail(ast.unparse(node))
+
+
+def requirements(names):
+    return [Requirement(n) for n in names]
+
+
+def test_environment_pyproject_and_lock_agree():
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
+    lines = [x for x in (paths.ROOT / "requirements.lock").read_text(encoding="utf8").splitlines() if x and x[0] != "#"]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*(post\d+)?", x) for x in lines), "exact versions, no local suffix"
+    locked = {name.lower().replace("_", "-"): version for name, version in (x.split("==") for x in lines)}
+    assert locked["torch"] == "2.13.0"
+    for wanted in requirements(project["dependencies"] + project["optional-dependencies"]["test"]):
+        assert wanted.specifier.contains(locked[wanted.name.lower().replace("_", "-")]), wanted
+    environment = yaml.safe_load((paths.ROOT / "environment.yml").read_text(encoding="utf8"))
+    python = next(d for d in environment["dependencies"] if str(d).startswith("python="))
+    assert Requirement("python" + project["requires-python"]).specifier.contains(python.removeprefix("python="))
+    assert "-r requirements.lock" in environment["dependencies"][-1]["pip"]
+
+
+def test_the_workflow_knows_what_a_study_reads():
+    from lib import workflow
+
+    for study in workflow.written():
+        found = workflow.inputs(study, "smoke")
+        assert {f"notebooks/{study}.ipynb", f"params/smoke/{study}.yaml", "lib/report/__init__.py"} <= set(found)
+        assert any(f.startswith("lib/data/embedded/") for f in found), "the embedded data are an input"
+        others = [s for s in workflow.written() if s != study]
+        assert not [f for f in found for s in others if f"studies/{s}" in f]
+
+
+def test_sources_of_a_study_leave_out_what_it_does_not_import():
+    found = {p.name for p in sources(paths.ROOT / "lib" / "studies" / "opamp_transfer" / "__init__.py")}
+    assert {"opamp.py", "metrics.py", "runs.py"} <= found
+    assert not {"vit.py", "noise2noise.py"} & found
