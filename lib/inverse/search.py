@@ -1,0 +1,155 @@
+"""From specifications to designs on the grid: Adam, L-BFGS, rounding from coarse to fine, search among neighbours."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from lib.config import Config, param
+from lib.inverse import lbfgs
+from lib.inverse.grid import descend
+from lib.inverse.space import Space
+from lib.inverse.spec import Goals
+from lib.inverse.surrogate import Surrogate
+
+UNIT_SD = 12**-0.5  # standard deviation of a uniform variable on [0, 1]
+
+
+class SearchConfig(Config):
+    """How long the search looks; the defaults are the document's."""
+
+    n_init: int = param(1024, "starts per specification", "每个指标要求的起点数", ge=1)
+    steps: int = param(900, "steps of Adam", "Adam 步数", ge=0)
+    lr: float = param(0.002, "learning rate, in standard deviations of a feature", "学习率（以特征标准差为单位）", gt=0)
+    prior: float = param(1e-3, "pull towards the centre of the design space", "向设计空间中心的先验强度", ge=0)
+    lbfgs: int = param(80, "steps of the L-BFGS finish", "L-BFGS 收尾步数", ge=0)
+    keep: int = param(16, "starts that are finished per specification", "收尾阶段保留的起点数", ge=1)
+    sweeps: int = param(20, "moves of the search among grid neighbours", "网格邻域搜索的最大步数", ge=0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Designs per specification, best first: x (S, K, D), y and sd (S, K, M), meets and distance (S, K); trace rows."""
+
+    x: Tensor
+    y: Tensor
+    sd: Tensor
+    meets: Tensor
+    distance: Tensor
+    trace: pd.DataFrame  # specification, stage, step, best and median loss over the starts
+
+
+class _Problem:
+    """Loss of rows of standardised coordinates, each row belonging to one specification."""
+
+    def __init__(self, surrogate: Surrogate, space: Space, goals: Goals, prior: float, starts: int) -> None:
+        self.surrogate, self.space, self.prior = surrogate, space, prior
+        S = len(goals.weight)
+        self.owner = torch.arange(S, device=goals.weight.device).repeat_interleave(starts)
+        self.goals, self.shape = goals, (S, starts)
+
+    def unit(self, v: Tensor) -> Tensor:
+        return (0.5 + v * UNIT_SD).clamp(0, 1)
+
+    def loss(self, v: Tensor, rows: Tensor) -> Tensor:
+        y, _ = self.surrogate(self.space.from_unit(0.5 + v * UNIT_SD))
+        fit = self.goals.rows(self.owner[rows]).loss(y.double())
+        return (fit + self.prior * (v**2).sum(-1)).to(v.dtype)
+
+
+def search(
+    surrogate: Surrogate,
+    space: Space,
+    goals: Goals,
+    starts: Tensor,
+    config: SearchConfig | None = None,
+    *,
+    top: int = 16,
+) -> Found:
+    """Find designs for all S specifications of `goals` at once.
+
+    surrogate  designs (N, D) in input units -> metrics and standard deviations (N, M)
+    starts     (S, n, D) designs in input units, such as MDN samples
+    top        designs to return per specification (fewer where they coincide: repeated)
+    """
+    config = config or SearchConfig()
+    S, n, D = starts.shape
+    if len(goals.weight) != S or len(space.names) != D:
+        raise ValueError(
+            f"starts have shape {(S, n, D)}, but there are {len(goals.weight)} specifications, {len(space.names)} features."
+        )
+    v = (space.to_unit(starts.reshape(-1, D)).clamp(0, 1) - 0.5) / UNIT_SD
+    v = v.float()
+    trace: list[dict] = []
+    every = _Problem(surrogate, space, goals, config.prior, n)
+    v = _adam(every, v, config, trace)
+    v = _keep_best(every, v, min(config.keep, n))
+    few = _Problem(surrogate, space, goals, config.prior, min(config.keep, n))
+    v = _finish(few, v, config.lbfgs, [False] * D, trace, "lbfgs")
+    v = _finish(few, v, config.lbfgs // 2, space.coarse, trace, "rounded")
+    u = space.snap(few.unit(v))
+    x = descend(surrogate, space, goals, u.reshape(S, -1, D), config.sweeps)
+    return _rank(surrogate, goals, x, top, pd.DataFrame(trace))
+
+
+def _adam(problem: _Problem, v: Tensor, config: SearchConfig, trace: list[dict]) -> Tensor:
+    """Adam inside the box, every start on its own; a step that leaves the box ends on its wall."""
+    wall = 0.5 / UNIT_SD
+    rows = torch.arange(len(v), device=v.device)
+    m, s = torch.zeros_like(v), torch.zeros_like(v)
+    for step in range(1, config.steps + 1):
+        loss, g = lbfgs.value_and_slope(lambda w: problem.loss(w, rows), v)
+        m, s = 0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g**2
+        v = v - config.lr * (m / (1 - 0.9**step)) / ((s / (1 - 0.999**step)).sqrt() + 1e-8)
+        v = v.clamp(-wall, wall)
+        if step % max(config.steps // 40, 1) == 0 or step == 1:
+            _record(trace, "adam", step, loss.reshape(problem.shape))
+    return v
+
+
+def _record(trace: list[dict], stage: str, step: int, loss: Tensor) -> None:
+    best, median = loss.amin(1).tolist(), loss.median(1).values.tolist()
+    trace += [
+        {"specification": i, "stage": stage, "step": step, "best": b, "median": c}
+        for i, (b, c) in enumerate(zip(best, median, strict=True))
+    ]
+
+
+def _keep_best(problem: _Problem, v: Tensor, keep: int) -> Tensor:
+    with torch.no_grad():
+        loss = problem.loss(v, torch.arange(len(v), device=v.device)).nan_to_num(float("inf")).reshape(problem.shape)
+    best = loss.topk(keep, dim=1, largest=False).indices
+    chosen = v.reshape(*problem.shape, -1).gather(1, best[..., None].expand(-1, -1, v.shape[-1]))
+    return chosen.reshape(-1, v.shape[-1])
+
+
+def _finish(problem: _Problem, v: Tensor, steps: int, held: list[bool], trace: list[dict], stage: str) -> Tensor:
+    """Round the features in `held` to their grid, then minimise over the others."""
+    wall = torch.full_like(v, 0.5 / UNIT_SD)
+    at = (problem.space.snap(problem.unit(v), held) - 0.5) / UNIT_SD
+    fixed = torch.as_tensor(held, device=v.device)
+    low, high = torch.where(fixed, at, -wall), torch.where(fixed, at, wall)
+    v, loss = lbfgs.minimise(problem.loss, at if any(held) else v, low, high, steps)
+    _record(trace, stage, steps, loss.reshape(problem.shape))
+    return v
+
+
+def _rank(surrogate: Surrogate, goals: Goals, x: Tensor, top: int, trace: pd.DataFrame) -> Found:
+    """Order the designs of each specification by merit; equal designs stand once, the last one repeated if need be."""
+    S, K, D = x.shape
+    with torch.no_grad():
+        y, sd = (t.double().reshape(S, K, -1) for t in surrogate(x.reshape(-1, D).float()))
+    order = []
+    for i in range(S):
+        one = goals.rows(torch.tensor([i], device=x.device))
+        ranked = one.merit(y[i], sd[i]).argsort().tolist()
+        _, first = np.unique(x[i, ranked].cpu().numpy().round(12), axis=0, return_index=True)
+        distinct = [ranked[j] for j in sorted(first)]
+        order.append((distinct + distinct[-1:] * top)[:top])
+    pick = torch.tensor(order, device=x.device)
+    x, y, sd = (t.gather(1, pick[..., None].expand(-1, -1, t.shape[-1])) for t in (x, y, sd))
+    many = goals.rows(torch.arange(S, device=x.device).repeat_interleave(top))
+    flat = y.reshape(S * top, -1)
+    return Found(x, y, sd, many.meets(flat).reshape(S, top), many.distance(flat).reshape(S, top), trace)

@@ -1,0 +1,73 @@
+"""What the search needs of a forward model: metrics and their uncertainty, differentiable in the design."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lib.data.opamp import Scaler
+
+
+class Surrogate(Protocol):
+    """Designs x (N, D) in input units -> metrics and standard deviations (N, M) in the metrics' units."""
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class ScaledSurrogate:
+    """A network between scaled features and scaled metrics, behind the scalers it was trained with.
+
+    predict    x_scaled (N, D) -> mu, logvar (N, M)
+    low, high  limits of mu, such as the range of the training rows
+    """
+
+    def __init__(
+        self,
+        predict: Callable[[Tensor], tuple[Tensor, Tensor]],
+        x_scaler: Scaler,
+        y_scaler: Scaler,
+        low: Sequence[float] | None = None,
+        high: Sequence[float] | None = None,
+        device: Any = "cpu",
+    ) -> None:
+        self.predict = predict
+        self.x, self.y = _Affine(x_scaler, device), _Affine(y_scaler, device)
+        M = len(y_scaler.names)
+        self.low = torch.tensor(low if low is not None else [-np.inf] * M, dtype=torch.float32, device=device)
+        self.high = torch.tensor(high if high is not None else [np.inf] * M, dtype=torch.float32, device=device)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mu, logvar = self.predict(self.x.forward(x))
+        # a leak beyond the training range keeps a slope, so that the search can come back
+        inside = mu.clamp(self.low, self.high)
+        mu = inside + 0.01 * (mu - inside)
+        sd = (0.5 * logvar).exp()
+        return self.y.backward(mu), (self.y.backward(mu + sd) - self.y.backward(mu - sd)) / 2
+
+
+class _Affine:
+    """A `Scaler` on tensors."""
+
+    def __init__(self, scaler: Scaler, device: Any) -> None:
+        self.log = torch.tensor(scaler.log, device=device)
+        self.mean, self.scale = (torch.tensor(v, dtype=torch.float32, device=device) for v in (scaler.mean, scaler.scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (torch.where(self.log, torch.where(self.log, x, 0.0).log1p(), x) - self.mean) / self.scale
+
+    def backward(self, z: Tensor) -> Tensor:
+        v = z * self.scale + self.mean
+        return torch.where(self.log, torch.where(self.log, v, 0.0).expm1(), v)
+
+
+def ensemble(members: Sequence[Callable[[Tensor], tuple[Tensor, Tensor]]]) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Average members: the mean of means; variance within plus variance between."""
+
+    def predict(x: Tensor) -> tuple[Tensor, Tensor]:
+        mu, logvar = (torch.stack(part) for part in zip(*(m(x) for m in members), strict=True))
+        between = mu.var(0, unbiased=False)
+        return mu.mean(0), (logvar.exp().mean(0) + between).log()
+
+    return predict
