@@ -30,6 +30,20 @@ def test_a_foreign_file_is_read_whatever_the_key_and_format_of_its_table(tmp_pat
     assert list(data.table.columns) == list(table.columns)
 
 
+@pytest.mark.parametrize("form", ["data_columns", "compound"])
+def test_other_forms_of_the_table_are_read(tmp_path, form):
+    _, _, table = write_foreign_file(tmp_path / "d.h5")
+    with h5py.File(tmp_path / "d.h5", "a") as file:
+        del file["whatever"]
+        if form == "compound":
+            file["stars"] = table.to_records(index=False)
+    if form == "data_columns":
+        table.assign(name="star").to_hdf(tmp_path / "d.h5", key="stars", format="table", data_columns=["log_g"])
+    data = SpectraDataset.from_hdf5(tmp_path / "d.h5", labels=("log_g", "m_h"), norm="none")
+    assert np.allclose(data.labels.numpy(), table[["log_g", "M_H"]])
+    assert set(data.table.columns) == set(table.columns)
+
+
 def test_what_is_written_opens_with_h5py_and_pandas_alone(tmp_path):
     write_foreign_file(tmp_path / "in.h5")
     data = SpectraDataset.from_hdf5(tmp_path / "in.h5")
@@ -173,6 +187,18 @@ def test_nan_and_negative_errors_are_located(path, mode, name, value):
     edited(path, name, poke(270, 13, value))
     with pytest.raises(ValueError, match=rf"d\.h5: '{name}' is .* at row 270, pixel 13"):
         list(SpectraBatches(SpectraDataset.from_hdf5(path, mode=mode), batch_size=64))
+
+
+def test_a_nan_in_a_masked_pixel_is_nobodys_business(path):
+    edited(path, ERROR, poke(270, 13, np.nan))
+    mask = np.arange(64) != 13
+    np.savetxt(path.with_name("m.txt"), mask, fmt="%d")
+    assert SpectraDataset.from_hdf5(path, mask_path=path.with_name("m.txt")).error.isfinite().all()
+    mask[20] = False
+    np.savetxt(path.with_name("m.txt"), mask, fmt="%d")
+    edited(path, FLUX, poke(3, 40, np.nan))
+    with pytest.raises(ValueError, match="row 3, pixel 40"):
+        SpectraDataset.from_hdf5(path, mask_path=path.with_name("m.txt"))
 
 
 def test_single_rows_do_not_hide_a_nan_from_later_reads(path):

@@ -18,8 +18,9 @@ class Feature:
     kind: str  # "line" or "band": a band starts at its head and runs redward
 
 
-# Lines: NIST Atomic Spectra Database (air wavelengths). Band heads: TiO gamma and delta, Valenti et al. 1998 (ApJ 498, 851)
-# and Kirkpatrick et al. 1991 (ApJS 77, 417); CN red system (2,0), Sneden et al. 2014 (ApJS 214, 26).
+# Lines: NIST Atomic Spectra Database (air wavelengths). Band heads: TiO (gamma system 7126 and 7589,
+# epsilon system 8432), Kirkpatrick et al. 1991 (ApJS 77, 417) and Valenti et al. 1998 (ApJ 498, 851); CN red system (2,0),
+# Sneden et al. 2014 (ApJS 214, 26).
 GRAVITY_FEATURES = (
     Feature("Ca II 8498", 8498.02, 15.0, "line"),
     Feature("Ca II 8542", 8542.09, 25.0, "line"),

@@ -49,9 +49,9 @@ class SpectraDataset(Dataset):
         self.mask, self.scaler, self.seed, self.noise_level = mask, scaler, seed, noise_level
         self.wave = torch.from_numpy(reader.wave[mask])
         self.labels = scaler.transform(_labels(reader.table, names)).to(device)
-        checked, pixels = Checked(reader), pixels_of(mask)
+        checked = Checked(reader, pixels_of(mask))
         home = device if mode == "device" else torch.device("cpu")
-        self._storage = Streamed(checked, pixels) if mode == "stream" else Whole(checked, pixels, home)
+        self._storage = Streamed(checked) if mode == "stream" else Whole(checked, home)
 
     @classmethod
     def from_hdf5(

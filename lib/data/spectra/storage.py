@@ -12,10 +12,10 @@ Pixels = slice | np.ndarray
 
 
 class Checked:
-    """A reader whose rows are looked at once for NaN, infinities and negative errors; later epochs read at full speed."""
+    """A reader whose kept pixels are looked at once for NaN, infinities and negative errors; later epochs read at full speed."""
 
-    def __init__(self, reader: ShardReader):
-        self.reader = reader
+    def __init__(self, reader: ShardReader, pixels: Pixels):
+        self.reader, self.pixels = reader, pixels
         self._seen = np.zeros(-(-len(reader) // BLOCK), bool)
 
     def read_into(self, start: int, stop: int, out: tuple[np.ndarray, np.ndarray]) -> None:
@@ -24,14 +24,15 @@ class Checked:
         if self._seen[start // BLOCK : -(-stop // BLOCK)].all():
             return
         for name, array in zip((FLUX, ERROR), out, strict=True):
-            values = array[: stop - start]
+            values = array[: stop - start, self.pixels]
             good = np.isfinite(values) if name == FLUX else np.isfinite(values) & (values >= 0)
             if not good.all():
-                row, pixel = np.argwhere(~good)[0]
+                row, kept = np.argwhere(~good)[0]
+                pixel = np.arange(self.reader.n_pixels)[self.pixels][kept]
                 file, inside = self.reader.locate(start + int(row))
                 wanted = "finite" if name == FLUX else "finite and not negative"
                 raise ValueError(
-                    f"{file}: '{name}' is {values[row, pixel]} at row {inside}, pixel {pixel}; it should be {wanted}."
+                    f"{file}: '{name}' is {values[row, kept]} at row {inside}, pixel {pixel}; it should be {wanted}."
                 )
         whole = stop // BLOCK if stop < len(self.reader) else len(self._seen)
         self._seen[-(-start // BLOCK) : whole] = True
@@ -40,8 +41,8 @@ class Checked:
 class Whole:
     """All rows at once, in the type of the file, on `device`."""
 
-    def __init__(self, source: Checked, pixels: Pixels, device: torch.device):
-        reader = source.reader
+    def __init__(self, source: Checked, device: torch.device):
+        reader, pixels = source.reader, source.pixels
         buffers = tuple(np.empty((BLOCK, reader.n_pixels), reader.dtype) for _ in range(2))
         width = len(np.arange(reader.n_pixels)[pixels])
         kind = torch.from_numpy(buffers[0]).dtype
@@ -67,8 +68,8 @@ class Whole:
 class Streamed:
     """The rows of the blocks staged last, in buffers that are kept: memory does not grow with the set."""
 
-    def __init__(self, source: Checked, pixels: Pixels):
-        self.source, self.pixels = source, pixels
+    def __init__(self, source: Checked):
+        self.source, self.pixels = source, source.pixels
         self.buffers: tuple[np.ndarray, np.ndarray] | None = None
         self.place = np.full(-(-len(source.reader) // BLOCK), -1)
 
