@@ -81,7 +81,10 @@ def test_raw_html_in_prose_is_escaped_and_images_are_refused():
 
 
 def test_a_line_break_between_chinese_characters_is_no_space():
-    assert html("共用；\n这样") == "<p>共用；这样</p>\n"
+    assert (
+        html("## 目标\n共用；\n这样\n\n- 甲\n- 乙")
+        == "<h2>目标</h2>\n<p>共用；这样</p>\n<ul>\n<li>甲</li>\n<li>乙</li>\n</ul>\n"
+    )
 
 
 def test_a_plain_string_is_never_markdown_or_html():

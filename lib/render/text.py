@@ -41,7 +41,7 @@ def _parser() -> mistune.Markdown:
 
 def html(markdown: str) -> str:
     """Convert a block of markdown; a line break between Chinese characters is no space."""
-    return str(_parser()(_tight_math(CJK_BREAK.sub("", markdown))))
+    return CJK_BREAK.sub("", str(_parser()(_tight_math(markdown))))
 
 
 def inline(markdown: str) -> str:

@@ -53,7 +53,7 @@ class Report:
         return self.staging / "model"
 
     def describe_data(self, *, source: str, name: str, fingerprint: str, n_train: int, n_dropped: int, **more: Any) -> None:
-        """State where the data came from; `source` is embedded, csv, hdf5, ..."""
+        """State where the data came from; `source` is embedded, csv, hdf5, ...; `label=pair(...)` is what a page calls them."""
         self.data = {
             "source": source,
             "name": name,
