@@ -16,6 +16,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from lib.data.noise import snr
+
 STARS = 512  # drawn from the grid where none are given
 
 
@@ -81,6 +83,8 @@ def r2_ceiling(
     prior   add a Gaussian prior of the labels' variance over the stars
     stars   (n, k) labels of the stars averaged over; default: a sample of the grid, as many as sigma has rows, or 512
     """
+    if isinstance(labels, Tensor):
+        raise ValueError("labels are the names of the free labels; the stars' label values are given as stars=.")
     names = tuple(grid.labels if labels is None else labels)
     unknown = [name for name in names if name not in grid.labels]
     if unknown or not names:
@@ -122,11 +126,11 @@ def ceiling_table(
     rows = []
     for magnitude, sigma in sigmas.items():
         whole = information(slopes, sigma)
-        snr = float((flux / sigma).median(-1).values.median())
+        ratio = float(snr(flux, sigma).median())
         for names in parameters:
             columns = [every.index(name) for name in names]
             part, variance = whole[:, columns][:, :, columns], stars.double()[:, columns].var(0, correction=0)
             for prior in (True, False):
-                state = {"magnitude": magnitude, "snr": snr, "n_parameters": len(names), "prior": prior}
+                state = {"magnitude": magnitude, "snr": ratio, "n_parameters": len(names), "prior": prior}
                 rows += [{**state, "label": k, "r2_max": v} for k, v in bound(part, variance, names, prior).items()]
     return pd.DataFrame(rows)

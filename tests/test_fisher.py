@@ -73,5 +73,7 @@ def test_wrong_sigma_and_labels_are_told():
         r2_ceiling(GRID, torch.zeros(256))
     with pytest.raises(ValueError, match="The grid has no label"):
         r2_ceiling(GRID, torch.ones(256), ("alpha",))
+    with pytest.raises(ValueError, match="given as stars="):
+        r2_ceiling(GRID, torch.ones(256), STARS)
     with pytest.raises(ValueError, match="sigma has 4 rows, but there are 40 stars"):
         r2_ceiling(GRID, torch.ones(4, 256), stars=STARS)

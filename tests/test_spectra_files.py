@@ -134,6 +134,15 @@ def test_a_window_of_wavelengths_is_cut_to_whole_patches(tmp_path):
         SpectraDataset.from_hdf5(tmp_path / "d.h5", window_aa=(8000.0, 8850.0), mask_ratio=0.5)
 
 
+def test_rows_that_were_not_staged_are_not_taken(tmp_path):
+    write_foreign_file(tmp_path / "d.h5", rows=600, pixels=4)
+    data = SpectraDataset.from_hdf5(tmp_path / "d.h5", mode="stream")
+    data.stage([1])
+    assert torch.equal(data.take(torch.tensor([300]), None).flux, data.rows(300, 301)[0])
+    with pytest.raises(ValueError, match="before their blocks were staged"):
+        data.take(torch.tensor([10]), None)
+
+
 def test_read_mode_follows_the_stated_rule():
     free = {"device_free": 100, "memory_free": 1000}
     assert [choose_mode(n, **free) for n in (50, 51, 250, 251)] == ["device", "memory", "memory", "stream"]

@@ -88,6 +88,8 @@ class Streamed:
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return flux and error of staged rows (B,), as stored."""
         rows = rows.cpu().numpy()
+        if (self.place[rows // BLOCK] < 0).any():
+            raise ValueError("Rows of a streamed set were taken before their blocks were staged.")
         position = torch.from_numpy(self.place[rows // BLOCK] * BLOCK + rows % BLOCK)
         taken = (torch.from_numpy(buffer).index_select(0, position) for buffer in self.buffers)
         return tuple(part[:, self.pixels] for part in taken)
