@@ -1,5 +1,6 @@
 """Pages: formulas, escaping, offline, and the same facts in both languages."""
 
+import json
 import re
 from collections import Counter
 from html import unescape
@@ -34,7 +35,7 @@ def notebook(path, *outputs, prose=("## 1 目标\n甲", "## 1 Goal\na")):
         nbformat.v4.new_markdown_cell(t, metadata={"tags": [f"lang-{lang}"]})
         for t, lang in zip(prose, ("zh", "en"), strict=True)
     ]
-    shown = [nbformat.v4.new_output("display_data", data={MIME: o}) for o in outputs]
+    shown = [nbformat.v4.new_output("display_data", data={MIME: json.dumps(o)}) for o in outputs]
     cells.append(nbformat.v4.new_code_cell("x = 1", outputs=shown))
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     return path

@@ -113,11 +113,11 @@ def _code(page: Page, cell: NotebookNode) -> None:
 
 
 def _output(page: Page, data: dict[str, Any]) -> None:
-    payload = data.get(MIME)
-    if payload is None:
+    if MIME not in data:
         if "image/png" in data:
             page.body.append(f'<figure><img alt="" src="data:image/png;base64,{data["image/png"].strip()}"></figure>')
         return
+    payload = json.loads(data[MIME])
     if payload["kind"] == "summary":
         page.results = payload["results"]
     else:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 
 from lib.report.text import Pair, number, term
 
-MIME = "application/vnd.live-reports.v1+json"
+MIME = "application/vnd.live-reports.v1"  # JSON as text, so that nbval can round the numbers before it compares
 
 
 def emit(kind: str, payload: Mapping[str, Any], fallback: str, **extra: Any) -> None:
@@ -19,7 +20,7 @@ def emit(kind: str, payload: Mapping[str, Any], fallback: str, **extra: Any) -> 
     from IPython.display import display
 
     if get_ipython() is not None:
-        display({MIME: {"kind": kind, **payload}, "text/markdown": fallback, **extra}, raw=True)
+        display({MIME: json.dumps({"kind": kind, **payload}, ensure_ascii=False), "text/markdown": fallback, **extra}, raw=True)
 
 
 def table_payload(frame: pd.DataFrame, digits: int = 4) -> dict[str, Any]:
