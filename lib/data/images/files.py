@@ -1,0 +1,110 @@
+"""Read the user's paired images: fastMRI HDF5 files, or folders a/ and b/ of .npy, .png, .nii and .nii.gz files."""
+
+from pathlib import Path
+
+import h5py
+import imageio.v3 as iio
+import nibabel
+import numpy as np
+
+SUFFIXES = (".npy", ".png", ".nii", ".nii.gz")
+FASTMRI_CONTRASTS = ("CORPD_FBK", "CORPDFS_FBK")  # proton density, and with fat suppression
+RECONSTRUCTIONS = ("reconstruction_rss", "reconstruction_esc")
+
+
+def suffix(path):
+    """Return the suffix of an image file (`.nii.gz` is one), or raise ValueError where it is none of ours."""
+    found = next((s for s in SUFFIXES if str(path).lower().endswith(s)), None)
+    if found is None:
+        raise ValueError(f"{path}: cannot read this kind of image; use {', '.join(SUFFIXES)} or fastMRI's .h5")
+    return found
+
+
+def read_stack(path):
+    """Return the images of one file as float32 (n, H, W); a volume's slices run along its first axis (NIfTI: last).
+
+    Raises ValueError for complex, colour, empty or non-finite images and for pickled arrays.
+    """
+    kind = suffix(path)
+    if kind == ".npy":
+        array = _read_npy(path)
+    elif kind == ".png":
+        array = iio.imread(path)
+    else:
+        array = np.asarray(nibabel.load(path).dataobj)
+        array = np.moveaxis(array, -1, 0) if array.ndim == 3 else array
+    return _as_stack(array, path, colour=kind == ".png")
+
+
+def _read_npy(path):
+    try:
+        return np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a plain numeric .npy array ({error})") from error
+
+
+def _as_stack(array, name, colour=False):
+    """Check an array of magnitudes and return it as float32 (n, H, W)."""
+    if np.iscomplexobj(array):
+        raise ValueError(f"{name}: the images are complex; take their magnitude first")
+    if colour and array.ndim != 2:
+        raise ValueError(f"{name}: a PNG must be grey (one channel), this one has the shape {array.shape}")
+    if array.ndim not in (2, 3) or min(array.shape) == 0:
+        raise ValueError(f"{name}: expected an image (H, W) or a volume of slices, got the shape {array.shape}")
+    stack = np.asarray(array, np.float32).reshape(-1, *array.shape[-2:])
+    if not np.isfinite(stack).all():
+        raise ValueError(f"{name}: {int((~np.isfinite(stack)).sum())} pixels are not finite; mask or repair them first")
+    return stack
+
+
+def folder_pairs(folder):
+    """Return {name: (a, b)} of stacks from `folder`/a and `folder`/b, files of equal names being partners."""
+    folder = Path(folder)
+    sides = []
+    for side in ("a", "b"):
+        if not (folder / side).is_dir():
+            raise ValueError(f"{folder}: expected fastMRI .h5 files, or the subfolders a/ and b/ with files of equal names")
+        files = sorted(path for path in (folder / side).iterdir() if path.is_file() and not path.name.startswith("."))
+        sides.append({path.name[: -len(suffix(path))]: path for path in files})
+    lonely = sorted(set(sides[0]) ^ set(sides[1]))
+    if lonely or not sides[0]:
+        raise ValueError(f"{folder}: no partner for {', '.join(lonely[:5]) or 'anything'}; a/ and b/ must hold equal names")
+    return {name: (read_stack(sides[0][name]), read_stack(sides[1][name])) for name in sides[0]}
+
+
+def fastmri_pairs(folder, reconstruction="auto", contrasts=FASTMRI_CONTRASTS):
+    """Return {patient: (a, b)} of stacks from the fastMRI files in `folder`, paired by the attribute patient_id.
+
+    reconstruction: `rss`, `esc`, or `auto` (what the file holds, RSS first); contrasts: the values of the attribute
+    `acquisition` that make the pair. Files of other acquisitions are left aside.
+    """
+    found = {}
+    for path in sorted(Path(folder).glob("*.h5")):
+        with h5py.File(path) as file:
+            patient, acquisition = _attribute(file, "patient_id", path), _attribute(file, "acquisition", path)
+            if acquisition not in contrasts:
+                continue
+            if acquisition in found.setdefault(patient, {}):
+                raise ValueError(f"{path}: patient {patient} already has a {acquisition} file; keep one of each contrast")
+            found[patient][acquisition] = _as_stack(_reconstruction(file, reconstruction, path), path)
+    lonely = [patient for patient, stacks in found.items() if len(stacks) < 2]
+    if lonely or not found:
+        missing = f"patient {lonely[0]} lacks one" if lonely else "no file has either"
+        raise ValueError(f"{folder}: pairs need the acquisitions {' and '.join(contrasts)} of each patient; {missing}")
+    return {patient: tuple(stacks[name] for name in contrasts) for patient, stacks in found.items()}
+
+
+def _attribute(file, name, path):
+    if name not in file.attrs:
+        raise ValueError(f"{path}: the attribute {name!r} is missing; fastMRI files carry patient_id and acquisition")
+    value = file.attrs[name]
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _reconstruction(file, which, path):
+    """Return the magnitude images of an open fastMRI file, (slices, H, W)."""
+    names = RECONSTRUCTIONS if which == "auto" else (f"reconstruction_{which}",)
+    name = next((name for name in names if name in file), None)
+    if name is None:
+        raise ValueError(f"{path}: no dataset {' or '.join(names)}; it holds {', '.join(file) or 'nothing'}")
+    return file[name][...]
