@@ -4,7 +4,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def fit(
     clip: float | None = None,
     checkpoint_every: int = 1,
     name: str = "training",
+    callbacks: Sequence[Callback] = (),
     **trainer: Any,
 ) -> Fitted:
     """Train `task`, leave it with its best weights, and return the history.
@@ -50,6 +51,7 @@ def fit(
     folder    gets checkpoints/last.ckpt and the best one; a `last.ckpt` found there is resumed from, so that a killed run,
               called again, ends with the numbers of an undisturbed one
     monitor   the logged value that chooses the best epoch (val_<name>, or train_<name> without `val`)
+    callbacks further Lightning callbacks, called after the history has its row
     trainer   further arguments of Lightning's Trainer: devices, num_nodes, strategy, logger, ...
     Raises ValueError when the loss becomes NaN or infinite.
     """
@@ -59,14 +61,14 @@ def fit(
         save_on_train_epoch_end=True, enable_version_counter=False,
     )  # fmt: skip
     book = _History(monitor, mode, runtime.seed, Progress(name, epochs))
-    callbacks: list[Callback] = [book, best]
+    watchers: list[Callback] = [book, best, *callbacks]
     if patience is not None:
-        callbacks.append(EarlyStopping(monitor, patience=patience, mode=mode, check_on_train_epoch_end=True))
+        watchers.append(EarlyStopping(monitor, patience=patience, mode=mode, check_on_train_epoch_end=True))
     last = folder / "checkpoints" / "last.ckpt"
     began = time.monotonic()
     with _quiet(), book.progress:
         lightning = L.Trainer(
-            **_settings(runtime, epochs, clip) | {"callbacks": callbacks, "default_root_dir": folder} | trainer
+            **_settings(runtime, epochs, clip) | {"callbacks": watchers, "default_root_dir": folder} | trainer
         )
         lightning.fit(task, train, val, ckpt_path=last if last.is_file() else None, weights_only=True)
     state = torch.load(folder / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)

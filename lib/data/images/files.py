@@ -20,20 +20,29 @@ def suffix(path):
     return found
 
 
-def read_stack(path):
-    """Return the images of one file as float32 (n, H, W); a volume's slices run along its first axis (NIfTI: last).
+def read_array(path):
+    """Return the array of one image file, slices first (NIfTI keeps them last); .h5 gives fastMRI's reconstruction.
 
-    Raises ValueError for complex, colour, empty or non-finite images and for pickled arrays.
+    Raises ValueError for a missing file and for pickled arrays.
     """
+    if not Path(path).is_file():
+        raise ValueError(f"{path} does not exist")
+    if str(path).endswith(".h5"):
+        with h5py.File(path) as file:
+            return _reconstruction(file, "auto", path)
     kind = suffix(path)
     if kind == ".npy":
-        array = _read_npy(path)
-    elif kind == ".png":
-        array = iio.imread(path)
-    else:
-        array = np.asarray(nibabel.load(path).dataobj)
-        array = np.moveaxis(array, -1, 0) if array.ndim == 3 else array
-    return _as_stack(array, path, colour=kind == ".png")
+        return _read_npy(path)
+    if kind == ".png":
+        return _grey(iio.imread(path), path)
+    array = np.asarray(nibabel.load(path).dataobj)
+    return np.moveaxis(array, -1, 0) if array.ndim == 3 else array
+
+
+def _grey(array, path):
+    if array.ndim != 2:
+        raise ValueError(f"{path}: a PNG must be grey (one channel), this one has the shape {array.shape}")
+    return array
 
 
 def _read_npy(path):
@@ -43,12 +52,10 @@ def _read_npy(path):
         raise ValueError(f"{path}: not a plain numeric .npy array ({error})") from error
 
 
-def _as_stack(array, name, colour=False):
-    """Check an array of magnitudes and return it as float32 (n, H, W)."""
+def as_stack(array, name):
+    """Return magnitudes (H, W) or (n, H, W) as float32 (n, H, W); ValueError where they are complex, empty or not finite."""
     if np.iscomplexobj(array):
         raise ValueError(f"{name}: the images are complex; take their magnitude first")
-    if colour and array.ndim != 2:
-        raise ValueError(f"{name}: a PNG must be grey (one channel), this one has the shape {array.shape}")
     if array.ndim not in (2, 3) or min(array.shape) == 0:
         raise ValueError(f"{name}: expected an image (H, W) or a volume of slices, got the shape {array.shape}")
     stack = np.asarray(array, np.float32).reshape(-1, *array.shape[-2:])
@@ -69,7 +76,7 @@ def folder_pairs(folder):
     lonely = sorted(set(sides[0]) ^ set(sides[1]))
     if lonely or not sides[0]:
         raise ValueError(f"{folder}: no partner for {', '.join(lonely[:5]) or 'anything'}; a/ and b/ must hold equal names")
-    return {name: (read_stack(sides[0][name]), read_stack(sides[1][name])) for name in sides[0]}
+    return {name: tuple(as_stack(read_array(side[name]), side[name]) for side in sides) for name in sides[0]}
 
 
 def fastmri_pairs(folder, reconstruction="auto", contrasts=FASTMRI_CONTRASTS):
@@ -86,7 +93,7 @@ def fastmri_pairs(folder, reconstruction="auto", contrasts=FASTMRI_CONTRASTS):
                 continue
             if acquisition in found.setdefault(patient, {}):
                 raise ValueError(f"{path}: patient {patient} already has a {acquisition} file; keep one of each contrast")
-            found[patient][acquisition] = _as_stack(_reconstruction(file, reconstruction, path), path)
+            found[patient][acquisition] = as_stack(_reconstruction(file, reconstruction, path), path)
     lonely = [patient for patient, stacks in found.items() if len(stacks) < 2]
     if lonely or not found:
         missing = f"patient {lonely[0]} lacks one" if lonely else "no file has either"

@@ -1,0 +1,73 @@
+"""Command line: denoise a file, check data, diagnose a configuration, train one point of a sweep."""
+
+import argparse
+import sys
+
+from lib.data.images.files import SUFFIXES
+from lib.runtime import choose_device, start
+from lib.studies.noise2noise import apply, study
+from lib.studies.noise2noise.config import Noise2NoiseConfig
+from lib.studies.noise2noise.diagnose import diagnose, report
+
+
+def parser():
+    """Return the argument parser."""
+    main = argparse.ArgumentParser(prog="python -m lib.studies.noise2noise", description=__doc__)
+    commands = main.add_subparsers(dest="command", required=True)
+    denoise = commands.add_parser("denoise", help="apply a trained model to a file")
+    denoise.add_argument("--model", required=True, help="folder with model.json and weights.safetensors")
+    denoise.add_argument("--in", dest="source", required=True, help=f"{', '.join(SUFFIXES)} or fastMRI's .h5")
+    denoise.add_argument("--out", required=True, help=f"the file to write: {', '.join(SUFFIXES)}")
+    denoise.add_argument("--domain", default="a", help="contrast that the file shows: a (first, default) or b")
+    denoise.add_argument("--to", default="", help="contrast wanted: a or b (default: the other one, the trained path)")
+    denoise.add_argument("--device", default="auto")
+    check = commands.add_parser("check", help="read and check the data of a params file, train nothing")
+    diagnosis = commands.add_parser("diagnose", help="train what the run cache lacks, print case and remedy")
+    point = commands.add_parser("train", help="train one point into the run cache")
+    for command in (check, diagnosis, point):
+        command.add_argument("--params", required=True, help="a params file, such as params/quick/noise2noise.yaml")
+        command.add_argument("--data", default=None, help="data_dir instead of the file's")
+    point.add_argument("--index", type=int, default=None, help="which point (none given: tell how many there are)")
+    return main
+
+
+def main(argv=None):
+    """Run one command and return the text that it says."""
+    given = parser().parse_args(argv)
+    if given.command == "denoise":
+        device = choose_device(given.device)
+        shape = apply.denoise_file(given.model, given.source, given.out, domain=given.domain, to=given.to, device=device)
+        return f"{given.out}: {' x '.join(str(n) for n in shape)}"
+    config = Noise2NoiseConfig.load(given.params)
+    if given.data is not None:
+        config = Noise2NoiseConfig.checked(config.model_dump() | {"data_dir": given.data})
+    data = study.prepare(config)
+    if given.command == "check":
+        images = data.images
+        head = f"{images.name} ({images.source}): {len(images)} slices of {images.a.shape[1]} x {images.a.shape[2]} pixels, "
+        return f"{head}contrasts {' and '.join(images.contrasts)}\n{data.table().to_string(index=False)}"
+    runtime = start(config)
+    return _diagnose(config, data, runtime) if given.command == "diagnose" else _train(config, data, runtime, given.index)
+
+
+def _diagnose(config, data, runtime):
+    only = config.model_copy(update={f"sweep_{name}": [] for name in ("noise", "recon", "content", "latent", "edge")})
+    trained = study.train(only, data, runtime)
+    return report(diagnose(trained, study.scores(trained, data, runtime), data, study.train_floor(config, data)))
+
+
+def _train(config, data, runtime, index):
+    rows = study.points(config)
+    if index is None:
+        return str(len(rows))
+    if not 0 <= index < len(rows):
+        raise ValueError(f"index is {index}: this params file has the points 0 to {len(rows) - 1}")
+    trained = study.train_one(config, rows.point[index], data, runtime)
+    return f"{rows.config[index]} ({rows['sweep'][index]}): {trained.seconds:.0f} s"
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(main() + "\n")
+    except ValueError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,72 @@
+"""Apply a trained model to the user's file, in the file's own format and units."""
+
+import gzip
+import io
+from pathlib import Path
+
+import imageio.v3 as iio
+import nibabel
+import numpy as np
+import torch
+
+from lib.data.images import object_mask, scale_of
+from lib.data.images.files import as_stack, read_array, suffix
+from lib.files import replacing
+from lib.models.shared_latent import DOMAINS
+from lib.studies.noise2noise.training import load_model
+
+
+def denoise_file(model_dir, source, target, *, domain="a", to="", device="cpu"):
+    """Write the denoised images of `source` to `target` and return their shape.
+
+    domain: the contrast that the file shows; to: the contrast that is wanted (empty: the other one, which is the path
+    that Noise2Noise trains). Both files: .npy, .png, .nii, .nii.gz, or fastMRI's .h5 in and .npy out.
+    Raises ValueError where the model copies its input's noise, and for unreadable files.
+    """
+    to = to or DOMAINS[domain == "a"]
+    if domain not in DOMAINS or to not in DOMAINS:
+        raise ValueError(f"domain is {domain!r} and to is {to!r}: use a or b")
+    model = load_model(Path(model_dir)).to(device)
+    if model.config.skip_source in ("target", "mixed"):
+        raise ValueError(
+            f"{model_dir}: this model was trained with skip_source {model.config.skip_source!r} and copies the noise of its "
+            "input; denoise with a model of skip_source none or latent"
+        )
+    kind, array = suffix(target), read_array(source)
+    stack = as_stack(array, source)
+    scale = scale_of(stack, object_mask(stack))
+    images = (translate(model, stack / scale, to, device) * scale).reshape(array.shape)
+    with replacing(Path(target)) as temporary:
+        temporary.write_bytes(encode(images, kind, Path(source)))
+    return images.shape
+
+
+@torch.no_grad()
+def translate(model, stack, to, device, batch_size=8):
+    """Return the images (n, H, W) of domain `to` that the model makes of a stack scaled to 1."""
+    batches = (torch.from_numpy(stack[i : i + batch_size, None]).to(device) for i in range(0, len(stack), batch_size))
+    return np.concatenate([model.translate(x, to)[:, 0].float().cpu().numpy() for x in batches])
+
+
+def encode(images, kind, source):
+    """Return the bytes of a file: .png in 16 bits (or its source's depth), .nii with the affine of its source."""
+    if kind == ".npy":
+        buffer = io.BytesIO()
+        np.save(buffer, images, allow_pickle=False)
+        return buffer.getvalue()
+    if kind == ".png":
+        return iio.imwrite("<bytes>", _grey(images, source), extension=".png")
+    affine = nibabel.load(source).affine if ".nii" in source.suffixes else np.eye(4)
+    volume = nibabel.Nifti1Image(np.moveaxis(images, 0, -1) if images.ndim == 3 else images, affine)
+    return gzip.compress(volume.to_bytes()) if kind == ".nii.gz" else volume.to_bytes()
+
+
+def _grey(images, source):
+    """Return one image as integers of its source's depth, clipped; an image from elsewhere fills 16 bits."""
+    if images.ndim != 2:
+        raise ValueError(f"a PNG holds one image, these are {len(images)}: write .npy or .nii")
+    from_png = source.suffix == ".png"
+    depth = iio.imread(source).dtype if from_png else np.dtype(np.uint16)
+    top = np.iinfo(depth).max
+    factor = 1.0 if from_png else top / max(float(images.max()), 1e-12)
+    return np.clip(images * factor, 0, top).round().astype(depth)

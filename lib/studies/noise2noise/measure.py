@@ -1,0 +1,86 @@
+"""What a denoised image is worth, and whether the noise of its target is in it. All inside the object, on NumPy arrays."""
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter
+from skimage.metrics import structural_similarity
+
+from lib.data.images import add_noise, noise_floor
+from lib.metrics import mse
+from lib.studies.noise2noise.training import outputs
+
+
+def psnr_db(clean, image, mask):
+    """Return 10 log10(1 / MSE) inside the mask; the images are scaled to 1."""
+    return float(-10 * np.log10(mse(clean[mask], image[mask])))
+
+
+def ssim(clean, image, mask):
+    """Return the structural similarity averaged inside the mask, data range 1 (Wang et al. 2004)."""
+    return float(structural_similarity(clean, image, data_range=1.0, full=True)[1][mask].mean())
+
+
+def slope(y, x):
+    """Return the least-squares slope of y on x through the origin: <y, x> / <x, x>."""
+    return float((y * x).sum() / (x * x).sum())
+
+
+def correlation(x, y):
+    """Return Pearson's correlation, 0 where one side is constant."""
+    x, y = x - x.mean(), y - y.mean()
+    scale = np.sqrt((x * x).sum() * (y * y).sum())
+    return float((x * y).sum() / scale) if scale > 0 else 0.0
+
+
+def copy_score(image, clean, noisy, mask):
+    """Return 1 - MSE(image, noisy) / MSE(clean, noisy): 1 for a copy of the noisy image, 0 for the clean one, < 0 for worse."""
+    return float(1 - mse(noisy[mask], image[mask]) / mse(noisy[mask], clean[mask]))
+
+
+def detail(image, clean, mask):
+    """Return the share of the clean image's fine structure (finer than 1.5 px) that the image keeps: 1 all, 0 none (blur)."""
+    fine, kept = (x - gaussian_filter(x, 1.5) for x in (clean, image))
+    return slope(kept[mask], fine[mask])
+
+
+def leak(image, redrawn, noisy, noisy_redrawn, mask):
+    """Return the slope of the output's change on the noise's change, when only that noise was drawn anew: 1 is a copy."""
+    return slope((redrawn - image)[mask], (noisy_redrawn - noisy)[mask])
+
+
+def evaluate(model, images, sigma, kind, seed, device):
+    """Return one row per slice, domain and path (cross, same) of the held-out images, under fresh noise.
+
+    Columns: psnr_db, ssim, detail, l1 and floor (mean absolute error against the noisy target, and its noise floor),
+    leak (slope on the target's noise), copy, corr_target and corr_latent (residual against the noise of the target, and
+    of the image that made the latent), and noisy_psnr_db and noisy_ssim of the noisy image itself.
+    """
+    rng = np.random.default_rng([seed, 7])
+    clean = {"a": images.a, "b": images.b}
+    noisy = {d: add_noise(clean[d], sigma, kind, rng) for d in clean}
+    again = {d: add_noise(clean[d], sigma, kind, rng) for d in clean}
+    base = outputs(model, noisy["a"], noisy["b"], device)
+    redrawn = {
+        "a": outputs(model, again["a"], noisy["b"], device),
+        "b": outputs(model, noisy["a"], again["b"], device),
+    }
+    rows = []
+    for domain, other in (("a", "b"), ("b", "a")):
+        floor = noise_floor(noisy[domain], clean[domain], sigma, kind)
+        for path in ("cross", "same"):
+            name = f"{path}_{domain}"
+            source = other if path == "cross" else domain
+            for i in range(len(images)):
+                mask, y = images.mask[i], base[name][i]
+                c, x = clean[domain][i], noisy[domain][i]
+                residual = (y - c)[mask]
+                rows.append({
+                    "slice": int(images.z[i]), "domain": domain, "path": path,
+                    "psnr_db": psnr_db(c, y, mask), "ssim": ssim(c, y, mask), "detail": detail(y, c, mask),
+                    "l1": float(np.abs(y - x).mean()), "floor": float(floor[i]),
+                    "leak": leak(y, redrawn[domain][name][i], x, again[domain][i], mask),
+                    "copy": copy_score(y, c, x, mask), "corr_target": correlation(residual, (x - c)[mask]),
+                    "corr_latent": correlation(residual, (noisy[source][i] - clean[source][i])[mask]),
+                    "noisy_psnr_db": psnr_db(c, x, mask), "noisy_ssim": ssim(c, x, mask),
+                })  # fmt: skip
+    return pd.DataFrame(rows)

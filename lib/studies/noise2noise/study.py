@@ -1,0 +1,219 @@
+"""Prepare, train, evaluate: every result of the study as a long DataFrame."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from lib import paths
+from lib.data.images import PairedImages, add_noise, load, noise_floor, split
+from lib.data.images.contrasts import FILE
+from lib.files import fingerprint
+from lib.metrics import t_interval
+from lib.models.shared_latent import count_parameters
+from lib.studies.noise2noise.classical import evaluate_classical, tune
+from lib.studies.noise2noise.measure import evaluate
+from lib.studies.noise2noise.recipes import recipe
+from lib.studies.noise2noise.training import OUTPUTS, Point, outputs, train_point
+
+MILESTONES = {1: 1.0, 10: 0.5, 20: 0.3}  # epoch: what the document expects of the cross loss
+THRESHOLDS = (0.5, 0.3)
+SCORES = ("psnr_db", "ssim", "detail", "l1", "floor", "leak", "copy", "corr_target", "corr_latent")
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of a run: all of them, the split, and a fingerprint of the files."""
+
+    images: PairedImages
+    parts: dict[str, PairedImages]
+    fingerprint: str
+
+    def table(self):
+        """Return slices, z range and object share per part."""
+        rows = [
+            {
+                "part": name, "slices": len(part), "volumes": len(np.unique(part.volume)),
+                "z_first": int(part.z.min()), "z_last": int(part.z.max()), "object_share": float(part.mask.mean()),
+            }
+            for name, part in self.parts.items()
+        ]  # fmt: skip
+        return pd.DataFrame(rows)
+
+
+def prepare(config):
+    """Read, check and split the images that the config names."""
+    images = load(
+        config.data_dir, pairs=config.pairs, reconstruction=config.reconstruction, crop=config.crop,
+        max_shift_px=config.max_shift_px,
+    )  # fmt: skip
+    files = [FILE]
+    if config.data_dir:
+        files = sorted(path for path in paths.resolve(config.data_dir).rglob("*") if path.is_file())
+    return Data(images, split(images, config.n_train, config.n_val, config.n_test), fingerprint(*files))
+
+
+def point(config, name, seed, *, sigma=None, latent=None, **weights):
+    """Return the training of configuration `name`; sigma, latent and loss weights may differ from its own."""
+    own = recipe(name)
+    if config.content_kind != "recipe":
+        weights = {"content_kind": config.content_kind} | weights
+    used = own.lasting(config.epochs).reweighted(**weights)
+    return Point(
+        recipe=replace(used, latent=latent or own.latent),
+        noise_sigma=config.noise_sigma if sigma is None else sigma,
+        noise_kind=config.noise_kind, augment_sigma=config.augment_sigma, features=tuple(config.features),
+        latent_channels=max(1, round((latent or own.latent) * config.latent_scale)), batch_size=config.batch_size,
+        learning_rate=config.learning_rate, fine_learning_rate=config.stage2_learning_rate, clip=config.clip, seed=seed,
+    )  # fmt: skip
+
+
+def points(config):
+    """Return every training of a run as rows (sweep, value, config, Point); `sweep` is `main` for the configurations.
+
+    The same training may stand in two sweeps; the run cache trains it once.
+    """
+    seeds = range(config.seed, config.seed + config.n_seeds)
+    rows = [("main", np.nan, name, point(config, name, seed)) for name in config.configs for seed in seeds]
+    for seed in seeds:
+        for sigma in config.sweep_noise:
+            for name in ("original", "pure_noise2noise"):
+                rows.append(("noise_sigma", sigma, name, point(config, name, seed, sigma=sigma)))
+        for key in ("recon", "content", "edge"):
+            for value in getattr(config, f"sweep_{key}"):
+                rows.append((key, value, "pure_noise2noise", point(config, "pure_noise2noise", seed, **{key: float(value)})))
+        for latent in config.sweep_latent:
+            rows.append(("latent", latent, "pure_noise2noise", point(config, "pure_noise2noise", seed, latent=latent)))
+    return pd.DataFrame(rows, columns=["sweep", "value", "config", "point"])
+
+
+def train(config, data, runtime):
+    """Return the rows of `points` with a column `trained`."""
+    rows = points(config)
+    done = {}
+    for p in rows.point:
+        if p not in done:
+            done[p] = train_one(config, p, data, runtime)
+    return rows.assign(seed=[p.seed for p in rows.point], trained=[done[p] for p in rows.point])
+
+
+def train_one(config, p, data, runtime):
+    """Return the trained point p, from the run cache where it is there."""
+    runtime = replace(runtime, seed=p.seed)
+    return train_point(p, data.parts["train"], data.parts["val"], runtime=runtime, data=data.fingerprint, force=config.force)
+
+
+def scores(trained, data, runtime):
+    """Return the held-out scores: one row per training, path, domain and slice (columns: measure.evaluate).
+
+    The test noise of a seed is the same for all configurations of that seed, so that they can be compared slice by slice.
+    """
+    found, frames = {}, []
+    for row in trained.itertuples():
+        p = row.point
+        if p not in found:
+            found[p] = evaluate(
+                row.trained.model, data.parts["test"], p.noise_sigma, p.noise_kind, p.seed, runtime.device
+            )  # fmt: skip
+        frames.append(found[p].assign(sweep=row.sweep, value=row.value, config=row.config, seed=p.seed, sigma=p.noise_sigma))
+    return pd.concat(frames, ignore_index=True)
+
+
+def classical(config, data):
+    """Return the held-out scores of the classical methods at the config's noise level, one row per slice and domain."""
+    noise = (config.noise_sigma, config.noise_kind, config.seed)
+    return evaluate_classical(data.parts["test"], tune(data.parts["val"], *noise), *noise)
+
+
+def summary(scored):
+    """Return mean scores per sweep, value, configuration, path and seed: the unit of all comparisons between seeds."""
+    keys = ["sweep", "value", "config", "path", "seed"]
+    return scored.groupby(keys, dropna=False, sort=False)[[*SCORES, "noisy_psnr_db", "noisy_ssim"]].mean().reset_index()
+
+
+def histories(trained):
+    """Return the loss curves: one row per training and epoch."""
+    frames = [
+        row.trained.history.assign(sweep=row.sweep, value=row.value, config=row.config, seed=row.seed)
+        for row in trained.itertuples()
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def costs(trained):
+    """Return parameters, seconds and the epochs that the cross loss needed to fall below each threshold (NaN: never)."""
+    rows = []
+    for row in trained.itertuples():
+        history = row.trained.history
+        reached = {
+            f"epochs_to_{limit}": history.epoch[history.train_cross < limit].min() for limit in THRESHOLDS
+        }  # fmt: skip
+        rows.append({
+            "sweep": row.sweep, "value": row.value, "config": row.config, "seed": row.seed,
+            "epochs": len(history), "parameters": count_parameters(row.trained.model),
+            "latent_channels": row.point.latent_channels, "seconds": row.trained.seconds, **reached,
+            "roughness": roughness(history.val_cross),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def roughness(losses):
+    """Return the sum of a curve's rises over its total fall: 0 for a curve that only falls."""
+    steps = np.diff(np.asarray(losses, float))
+    fall = -steps[steps < 0].sum()
+    return float(steps[steps > 0].sum() / fall) if fall > 0 else np.nan
+
+
+def floor_test(scored):
+    """Return per configuration the held-out cross loss, its noise floor, and their difference with a 95% interval.
+
+    The cross loss is the sum over the two domains. The difference is paired over the slices (mean over seeds first), so
+    that the noise itself cancels; a difference below zero means that the outputs contain their targets' noise.
+    """
+    cross = scored[(scored.sweep == "main") & (scored.path == "cross")]
+    per_slice = cross.groupby(["config", "seed", "slice"], sort=False)[["l1", "floor"]].sum()
+    per_slice = per_slice.groupby(["config", "slice"], sort=False).mean().reset_index()
+    rows = []
+    for name, part in per_slice.groupby("config", sort=False):
+        mean, low, high = t_interval(part.l1 - part.floor)
+        side = "below" if high < 0 else "above" if low > 0 else "at"
+        rows.append({
+            "config": name, "cross_loss": part.l1.mean(), "floor": part.floor.mean(), "difference": mean,
+            "low": low, "high": high, "side": side,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def train_floor(config, data):
+    """Return the noise floor of the cross loss on the training images: the line that the training curve cannot cross honestly."""
+    part, rng = data.parts["train"], np.random.default_rng([config.seed, 0])
+    floors = [
+        noise_floor(add_noise(x, config.noise_sigma, config.noise_kind, rng), x, config.noise_sigma, config.noise_kind)
+        for x in (part.a, part.b)
+    ]
+    return float(sum(floor.mean() for floor in floors))
+
+
+def gallery(trained, config, data, runtime):
+    """Return the images of one test slice: rows (config, domain, kind, image); kind: clean, noisy, output, residual, noise.
+
+    The first seed of each configuration of `main`; `noise` is the noise of the target, to lie beside the residual.
+    """
+    part = data.parts["test"]
+    i = int(part.mask.sum(axis=(1, 2)).argmax())
+    rng = np.random.default_rng([config.seed, 7])
+    clean = {"a": part.a, "b": part.b}
+    noisy = {d: add_noise(clean[d], config.noise_sigma, config.noise_kind, rng)[i : i + 1] for d in clean}
+    rows = []
+    first = trained[(trained.sweep == "main") & (trained.seed == config.seed)]
+    for row in first.itertuples():
+        out = outputs(row.trained.model, noisy["a"], noisy["b"], runtime.device)
+        for name in OUTPUTS:
+            path, d = name.split("_")
+            c, x, y = clean[d][i], noisy[d][0], out[name][0]
+            images = {"clean": c, "noisy": x, "output": y, "residual": y - c, "noise": x - c}
+            rows += [
+                {"config": row.config, "path": path, "domain": d, "kind": kind, "image": np.where(part.mask[i], image, 0)}
+                for kind, image in images.items()
+            ]
+    return pd.DataFrame(rows)
