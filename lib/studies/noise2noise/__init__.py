@@ -1,1 +1,43 @@
-"""Does noise leak through the skips of a Noise2Noise network, and what cures it? Modules: study, claims, diagnose, apply."""
+"""Does noise leak through the skips of a Noise2Noise network, and what cures it?"""
+
+from lib.noise2noise.recipes import RECIPES
+from lib.studies.noise2noise.config import Config
+from lib.studies.noise2noise.diagnose import diagnose
+from lib.studies.noise2noise.publish import publish
+from lib.studies.noise2noise.study import (
+    MILESTONES,
+    Data,
+    classical,
+    costs,
+    floor_test,
+    gallery,
+    histories,
+    prepare,
+    scores,
+    snapshots,
+    summary,
+    train,
+    train_floor,
+)  # fmt: skip
+from lib.studies.noise2noise.tables import comparison, configurations, diagnosis, milestones, sweep_table
+from lib.studies.noise2noise.verdicts import (
+    Measured,
+    arm,
+    at_epoch,
+    best_gap,
+    cost_gap,
+    early_fall,
+    floor_gap,
+    gain,
+    gap,
+    offset,
+    passes_best,
+    said,
+)  # fmt: skip
+
+__all__ = [
+    "MILESTONES", "RECIPES", "Config", "Data", "Measured", "arm", "at_epoch", "best_gap", "classical", "comparison",
+    "configurations", "cost_gap", "costs", "diagnose", "diagnosis", "early_fall", "floor_gap", "floor_test", "gain", "gallery",
+    "gap", "histories", "milestones", "offset", "passes_best", "prepare", "publish", "said", "scores", "snapshots", "summary",
+    "sweep_table", "train", "train_floor",
+]  # fmt: skip

@@ -6,7 +6,7 @@ import sys
 from lib.data.images.files import SUFFIXES
 from lib.runtime import choose_device, start
 from lib.studies.noise2noise import apply, study
-from lib.studies.noise2noise.config import Noise2NoiseConfig
+from lib.studies.noise2noise.config import Config
 from lib.studies.noise2noise.diagnose import diagnose, report
 
 
@@ -38,9 +38,9 @@ def main(argv=None):
         device = choose_device(given.device)
         shape = apply.denoise_file(given.model, given.source, given.out, domain=given.domain, to=given.to, device=device)
         return f"{given.out}: {' x '.join(str(n) for n in shape)}"
-    config = Noise2NoiseConfig.load(given.params)
+    config = Config.load(given.params)
     if given.data is not None:
-        config = Noise2NoiseConfig.checked(config.model_dump() | {"data_dir": given.data})
+        config = Config.checked(config.model_dump() | {"data_dir": given.data})
     data = study.prepare(config)
     if given.command == "check":
         images = data.images
@@ -69,5 +69,5 @@ def _train(config, data, runtime, index):
 if __name__ == "__main__":
     try:
         sys.stdout.write(main() + "\n")
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    except (ValueError, OSError) as error:
+        sys.exit(str(error))

@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 from pydantic import model_validator
 
 from lib.config import StudyConfig, param
-from lib.studies.noise2noise.recipes import recipe
+from lib.noise2noise.recipes import recipe
 
 
-class Noise2NoiseConfig(StudyConfig):
+class Config(StudyConfig):
     """Data, noise, sizes, configurations and sweeps."""
 
     study: ClassVar[str] = "noise2noise"
@@ -43,6 +43,9 @@ class Noise2NoiseConfig(StudyConfig):
     batch_size: int = param(2, "slices per step", "每步的切片数", ge=1)
     learning_rate: float = param(3e-4, "learning rate", "学习率", gt=0, le=1)
     stage2_learning_rate: float = param(1e-4, "learning rate of a second stage", "第二阶段的学习率", gt=0, le=1)
+    schedule: Literal["constant", "one_cycle"] = param(
+        "constant", "learning rate over a stage: constant, or one cycle", "各阶段的学习率：恒定，或单周期（one_cycle）"
+    )
     clip: float = param(1.0, "largest gradient norm", "梯度范数上限", gt=0)
     content_kind: Literal["recipe", "absolute", "scale_free"] = param(
         "recipe",

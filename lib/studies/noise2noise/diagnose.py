@@ -19,6 +19,7 @@ class Finding:
     """One line of the guide: what was checked, the measure, whether it is fine, and the remedy if it is not."""
 
     check: str
+    check_zh: str
     value: float
     limit: str
     fine: bool
@@ -34,10 +35,10 @@ def four_checks(point, images):
     paired = own > (0.1 if np.isnan(other) else other)
     leaking = recipe.skip_source in ("target", "mixed")
     return [
-        Finding("target's skips kept out", float(leaking), "0", not leaking, "set skip_source to none (or latent)", "把 skip_source 设为 none（或 latent）"),
-        Finding("recon weight < 1", last.recon, "< 1", last.recon < 1, "lower recon to 0.1-0.2", "把重建权重降到 0.1–0.2"),
-        Finding("content weight > 0", last.content, "> 0", last.content > 0, "raise content to 1.0", "把内容权重提高到 1.0"),
-        Finding("data are paired (edge correlation)", own, f"> {max(0.1, np.nan_to_num(other)):.2f}", paired, "pair images of one subject, registered", "使用同一受试者且已配准的图像对"),
+        Finding("target's skips kept out", "不使用目标图像的跳跃连接", float(leaking), "0", not leaking, "set skip_source to none (or latent)", "把 skip_source 设为 none（或 latent）"),
+        Finding("recon weight < 1", "重建权重 < 1", last.recon, "< 1", last.recon < 1, "lower recon to 0.1-0.2", "把重建权重降到 0.1–0.2"),
+        Finding("content weight > 0", "内容权重 > 0", last.content, "> 0", last.content > 0, "raise content to 1.0", "把内容权重提高到 1.0"),
+        Finding("data are paired (edge correlation)", "数据确实配对（边缘相关）", own, f"> {max(0.1, np.nan_to_num(other)):.2f}", paired, "pair images of one subject, registered", "使用同一受试者且已配准的图像对"),
     ]  # fmt: skip
 
 
@@ -56,11 +57,11 @@ def symptoms(trained, scored, floor):
     more_zh = "重建权重降到 0.05（extreme_denoising）、潜表示 512 通道，或渐进式训练"
     calm, calm_zh = "progressive training, lr 1e-4, clip 0.5", "渐进式训练、学习率 1e-4、梯度裁剪 0.5"
     return [
-        Finding("cross loss falls (excess left)", left, f"< {STUCK}", left < STUCK, more, more_zh),
-        Finding("not blurred (detail kept)", kept, f"> {BLUR}", kept > BLUR, "latent 512, recon 0.3, edge 0.05, more epochs", "潜表示 512 通道、重建权重 0.3、边缘权重 0.05、更多轮数"),
-        Finding("stable (rises / fall)", rough, f"< {ROUGH}", rough < ROUGH, calm, calm_zh),
-        Finding("latent has not collapsed (std / max)", shrunk, f"> {COLLAPSE}", shrunk > COLLAPSE, calm, calm_zh),
-        Finding("no leak (slope on the target's noise)", leaked, "< 0.05", abs(leaked) < 0.05, "set skip_source to none (or latent)", "把 skip_source 设为 none（或 latent）"),
+        Finding("cross loss falls (excess left)", "跨域损失在下降（剩余超出量）", left, f"< {STUCK}", left < STUCK, more, more_zh),
+        Finding("not blurred (detail kept)", "图像不模糊（保留的细节）", kept, f"> {BLUR}", kept > BLUR, "latent 512, recon 0.3, edge 0.05, more epochs", "潜表示 512 通道、重建权重 0.3、边缘权重 0.05、更多轮数"),
+        Finding("stable (rises / fall)", "训练稳定（回升 / 下降）", rough, f"< {ROUGH}", rough < ROUGH, calm, calm_zh),
+        Finding("latent has not collapsed (std / max)", "潜表示未坍缩（标准差 / 最大值）", shrunk, f"> {COLLAPSE}", shrunk > COLLAPSE, calm, calm_zh),
+        Finding("no leak (slope on the target's noise)", "无泄漏（对目标噪声的斜率）", leaked, "< 0.05", abs(leaked) < 0.05, "set skip_source to none (or latent)", "把 skip_source 设为 none（或 latent）"),
     ]  # fmt: skip
 
 

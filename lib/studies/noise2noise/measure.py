@@ -7,7 +7,7 @@ from skimage.metrics import structural_similarity
 
 from lib.data.images import add_noise, noise_floor
 from lib.metrics import mse
-from lib.studies.noise2noise.training import outputs
+from lib.noise2noise.training import outputs
 
 
 def psnr_db(clean, image, mask):

@@ -11,10 +11,10 @@ from lib.data.images.contrasts import FILE
 from lib.files import fingerprint
 from lib.metrics import t_interval
 from lib.models.shared_latent import count_parameters
+from lib.noise2noise.recipes import recipe
+from lib.noise2noise.training import OUTPUTS, Point, outputs, train_point
 from lib.studies.noise2noise.classical import evaluate_classical, tune
 from lib.studies.noise2noise.measure import evaluate
-from lib.studies.noise2noise.recipes import recipe
-from lib.studies.noise2noise.training import OUTPUTS, Point, outputs, train_point
 
 MILESTONES = {1: 1.0, 10: 0.5, 20: 0.3}  # epoch: what the document expects of the cross loss
 THRESHOLDS = (0.5, 0.3)
@@ -64,7 +64,7 @@ def point(config, name, seed, *, sigma=None, latent=None, **weights):
         noise_sigma=config.noise_sigma if sigma is None else sigma,
         noise_kind=config.noise_kind, augment_sigma=config.augment_sigma, features=tuple(config.features),
         latent_channels=max(1, round((latent or own.latent) * config.latent_scale)), batch_size=config.batch_size,
-        learning_rate=config.learning_rate, fine_learning_rate=config.stage2_learning_rate, clip=config.clip, seed=seed,
+        learning_rate=config.learning_rate, fine_learning_rate=config.stage2_learning_rate, clip=config.clip, schedule=config.schedule, seed=seed,
     )  # fmt: skip
 
 
@@ -216,4 +216,21 @@ def gallery(trained, config, data, runtime):
                 {"config": row.config, "path": path, "domain": d, "kind": kind, "image": np.where(part.mask[i], image, 0)}
                 for kind, image in images.items()
             ]
+    return pd.DataFrame(rows)
+
+
+def snapshots(trained, config, data):
+    """Return the cross output of one validation slice by epoch: rows (config, epoch, image), first seed, domain a.
+
+    Epoch 0 is the clean image, epoch -1 the noisy one that is the target.
+    """
+    val = data.parts["val"]
+    i = int(val.mask.sum(axis=(1, 2)).argmax())
+    rng = np.random.default_rng([config.seed, 1])
+    noisy = add_noise(val.a, config.noise_sigma, config.noise_kind, rng)[i]
+    rows = []
+    for row in trained[(trained.sweep == "main") & (trained.seed == config.seed)].itertuples():
+        rows += [{"config": row.config, "epoch": 0, "image": val.a[i]}, {"config": row.config, "epoch": -1, "image": noisy}]
+        for epoch, image in sorted(row.trained.snapshots.items()):
+            rows.append({"config": row.config, "epoch": epoch, "image": image[0].astype(np.float32)})
     return pd.DataFrame(rows)

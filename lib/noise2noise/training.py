@@ -14,8 +14,8 @@ from lib.data.images import PairedImages, add_noise
 from lib.files import read_json, replacing, write_csv, write_json
 from lib.losses.images import shared_latent_loss
 from lib.models.shared_latent import SharedLatentConfig, SharedLatentDenoiser, count_parameters
+from lib.noise2noise.recipes import Recipe
 from lib.runs import cached
-from lib.studies.noise2noise.recipes import Recipe
 from lib.train import Task, TensorBatches, fit
 
 OUTPUTS = ("cross_a", "cross_b", "same_a", "same_b")
@@ -36,6 +36,7 @@ class Point:
     learning_rate: float
     fine_learning_rate: float
     clip: float
+    schedule: str
     seed: int
 
     def model(self):
@@ -98,12 +99,14 @@ def _compute(folder: Path, *, point, train, val, runtime):
     shots, histories, done, seconds = _Snapshots(_busiest(val)), [], 0, 0.0
     for number, stage in enumerate(point.recipe.stages, 1):
         rows = [_tensor(x, device) for x in (*noisy[0], *noisy[0])]
+        source = _batches(rows, point, number)
+        steps = len(source) * stage.epochs if point.schedule == "one_cycle" else 0
         task = Task(
-            model, partial(_loss, weights=stage.weights), partial(_adam, lr=_rate(point, stage)),
+            model, partial(_loss, weights=stage.weights), partial(_adam, lr=_rate(point, stage), steps=steps),
             predict=_cross, metrics={"psnr_db": partial(_psnr, n=int(val.mask.sum()) * 2)},
         )  # fmt: skip
         fitted = fit(
-            task, _batches(rows, point, number), batches, folder=folder / f"stage{number}", epochs=stage.epochs, clip=point.clip,
+            task, source, batches, folder=folder / f"stage{number}", epochs=stage.epochs, clip=point.clip,
             runtime=runtime, callbacks=[shots.after(done)], name=f"{point.recipe.name} stage {number}",
         )  # fmt: skip
         seconds += fitted.seconds
@@ -130,8 +133,13 @@ def _rate(point, stage):
     return point.fine_learning_rate if stage.fine else point.learning_rate
 
 
-def _adam(model, lr):
-    return torch.optim.Adam(model.parameters(), lr=lr)
+def _adam(model, lr, steps):
+    """Return Adam at a constant rate, or (steps given) with one cycle: a short rise to lr, then a fall to zero."""
+    adam = torch.optim.Adam(model.parameters(), lr=lr)
+    if not steps:
+        return adam
+    cycle = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=steps, pct_start=0.1)
+    return {"optimizer": adam, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
 
 def _batches(rows, point, stage):

@@ -1,0 +1,73 @@
+"""The tables of the report, one row per configuration or method."""
+
+import pandas as pd
+
+from lib.studies.noise2noise.study import MILESTONES, points
+
+YES, NO = {"zh": "是", "en": "yes"}, {"zh": "否", "en": "no"}
+SKIPS = {
+    "none": {"zh": "无", "en": "none"}, "target": {"zh": "目标图像的", "en": "the target's"},
+    "latent": {"zh": "潜表示来源图像的", "en": "the latent's"}, "mixed": {"zh": "两者混合", "en": "a mix of both"},
+}  # fmt: skip
+PUBLIC = ("psnr_db", "ssim", "detail", "leak", "copy", "corr_target", "corr_latent")
+
+
+def configurations(config):
+    """Return what each configuration of the run is: weights of its last stage, latent, skips, epochs, learning rate."""
+    rows = []
+    for row in points(config).query("sweep == 'main'").drop_duplicates("config").itertuples():
+        point, recipe = row.point, row.point.recipe
+        for number, stage in enumerate(recipe.stages, 1):
+            w = stage.weights
+            rows.append({
+                "config": row.config, "stage": number, "content": w.content, "recon": w.recon, "cross": w.cross, "edge": w.edge,
+                "latent": recipe.latent, "latent_channels": point.latent_channels, "skip_source": SKIPS[recipe.skip_source],
+                "same_domain_skip": YES if recipe.same_domain_skip else NO, "epochs": stage.epochs,
+                "lr": point.fine_learning_rate if stage.fine else point.learning_rate, "ours": YES if recipe.ours else NO,
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def comparison(scored, classical_rows):
+    """Return mean held-out scores: the noisy image, the classical methods, then every configuration's cross and same output."""
+    main = scored[scored.sweep == "main"]
+    one = main[(main.path == "cross") & (main.config == main.config.iloc[0]) & (main.seed == main.seed.iloc[0])]
+    rows = [{"method": "noisy", "path": "input", "psnr_db": one.noisy_psnr_db.mean(), "ssim": one.noisy_ssim.mean()}]
+    for method, part in classical_rows.groupby("method", sort=False):
+        rows.append({"method": method, "path": "single", **part[["psnr_db", "ssim", "detail"]].mean()})
+    for (name, path), part in main.groupby(["config", "path"], sort=False):
+        rows.append({"method": name, "path": path, **part[list(PUBLIC)].mean()})
+    return pd.DataFrame(rows)
+
+
+def milestones(histories, floor):
+    """Return the cross loss at the document's milestones per configuration, beside its limit and the noise floor."""
+    main = histories[histories.sweep == "main"]
+    rows = []
+    for name, part in main.groupby("config", sort=False):
+        for epoch, limit in MILESTONES.items():
+            found = part[part.epoch == epoch]
+            if len(found):
+                rows.append({
+                    "config": name, "epoch": epoch, "train_cross": found.train_cross.mean(), "val_cross": found.val_cross.mean(),
+                    "expected": limit, "floor": floor, "val_psnr_db": found.val_psnr_db.mean(),
+                })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def sweep_table(summaries):
+    """Return the mean cross scores of every point of the sweeps (empty where the run has none)."""
+    part = summaries[(summaries.sweep != "main") & (summaries.path == "cross")]
+    columns = ["sweep", "value", "config"]
+    means = part.groupby(columns, sort=False)[[*PUBLIC[:-1], "noisy_psnr_db"]].mean().reset_index()
+    return means.assign(seeds=part.groupby(columns, sort=False).seed.nunique().to_numpy())
+
+
+def diagnosis(found):
+    """Return the findings for display: the remedy only where a check failed, in both languages."""
+    remedy = [{"zh": "—", "en": "—"} if row.fine else {"zh": row.remedy_zh, "en": row.remedy_en} for row in found.itertuples()]
+    state = ["fine" if fine else "failed" for fine in found.fine]
+    return pd.DataFrame({
+        "config": found.config, "check": [{"zh": row.check_zh, "en": row.check} for row in found.itertuples()],
+        "measured": found.value, "limit": found.limit, "state": state, "remedy": remedy,
+    })  # fmt: skip

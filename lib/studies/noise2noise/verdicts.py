@@ -1,0 +1,139 @@
+"""The measured side of every claim: a value with its interval, or the reason why this run cannot judge it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.metrics import t_interval
+
+SEEDS_NEEDED = 3  # fewer seeds cannot tell a better configuration from a lucky one
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value with a 95% interval (None: a single run has none), or why there is no value, in both languages."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    why: tuple[str, str] | None = None  # zh, en
+
+    def numbers(self):
+        """Return value, low and high as keyword arguments of a claim."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+def _missing(names):
+    said = ", ".join(names)
+    return Measured(why=(f"本次运行不含配置 {said}。", f"This run does not hold the configurations {said}."))
+
+
+def _interval(values):
+    mean, low, high = t_interval(values)
+    return Measured(mean) if np.isnan(low) else Measured(mean, low, high)
+
+
+def _cells(scored, name, column, path, sweep, at):
+    """Return the values of a configuration per (seed, slice), averaged over the two domains; empty where it did not run."""
+    rows = scored[(scored.sweep == sweep) & (scored.config == name) & (scored.path == path)]
+    if at is not None:
+        rows = rows[np.isclose(rows.value, at)]
+    return rows.groupby(["seed", "slice"])[column].mean()
+
+
+def arm(scored, name, column, *, path="cross", sweep="main", at=None):
+    """Return the mean of a score of one configuration; interval over seeds where there are three, else over slices."""
+    cells = _cells(scored, name, column, path, sweep, at)
+    if cells.empty:
+        return _missing([name if at is None else f"{name} ({sweep} = {at})"])
+    by_seed = cells.groupby("seed").mean()
+    return _interval(by_seed if len(by_seed) >= SEEDS_NEEDED else cells.groupby("slice").mean())
+
+
+def gain(scored, name, *, sweep="main", at=None):
+    """Return the PSNR of the cross output over that of the noisy image, in dB."""
+    return arm(scored.assign(gain_db=scored.psnr_db - scored.noisy_psnr_db), name, "gain_db", sweep=sweep, at=at)
+
+
+def gap(scored, one, other, column, *, path="cross"):
+    """Return score(one) - score(other), paired by seed; one and other: (name,) or (name, sweep, value)."""
+    cells = [_cells(scored, arm[0], column, path, *(arm[1:] or ("main", None))) for arm in (one, other)]
+    absent = [" = ".join(str(part) for part in arm) for arm, found in zip((one, other), cells, strict=True) if found.empty]
+    if absent:
+        return _missing(absent)
+    return _over_seeds(*(found.groupby("seed").mean() for found in cells))
+
+
+def _over_seeds(one, other):
+    difference = (one - other).dropna()
+    if len(difference) < SEEDS_NEEDED:
+        return Measured(
+            why=(
+                f"只有 {len(difference)} 个随机种子；比较两个配置至少需要 {SEEDS_NEEDED} 个。",
+                f"Only {len(difference)} seed(s); comparing two configurations takes at least {SEEDS_NEEDED}.",
+            )
+        )
+    return _interval(difference)
+
+
+def cost_gap(costs, one, other, column):
+    """Return cost(one) - cost(other) over the seeds of the main configurations; column of `study.costs`."""
+    main = costs[costs.sweep == "main"].set_index(["config", "seed"])[column]
+    absent = [name for name in (one, other) if name not in main.index.get_level_values(0)]
+    return _missing(absent) if absent else _over_seeds(main[one], main[other])
+
+
+def best_gap(scored, one, others, column):
+    """Return score(one) minus the better of `others` per seed: a plan that trains several and keeps the best."""
+    cells = {name: _cells(scored, name, column, "cross", "main", None).groupby("seed").mean() for name in (one, *others)}
+    absent = [name for name, found in cells.items() if found.empty]
+    if absent:
+        return _missing(absent)
+    best = cells[others[0]]
+    for name in others[1:]:
+        best = np.maximum(best, cells[name])
+    return _over_seeds(cells[one], best)
+
+
+def at_epoch(histories, name, column, epoch):
+    """Return a loss of a main configuration after an epoch (-1: the last); interval over seeds."""
+    rows = histories[(histories.sweep == "main") & (histories.config == name)]
+    if rows.empty:
+        return _missing([name])
+    last = int(rows.epoch.max())
+    if epoch > last:
+        return Measured(why=(f"本次运行只训练了 {last} 轮。", f"This run trains for {last} epochs only."))
+    return _interval(rows[rows.epoch == (last if epoch < 0 else epoch)].groupby("seed")[column].mean())
+
+
+def early_fall(histories, name, floor, epoch=5):
+    """Return what is left, after some epochs, of the first epoch's excess of the cross loss over its noise floor."""
+    first, later = (at_epoch(histories, name, "train_cross", e) for e in (1, epoch))
+    if later.why:
+        return later
+    return Measured((later.value - floor) / (first.value - floor))
+
+
+def offset(measured, by):
+    """Return the value and its interval less `by`."""
+    if measured.why:
+        return measured
+    return Measured(*(None if v is None else v - by for v in (measured.value, measured.low, measured.high)))
+
+
+def floor_gap(floors, name):
+    """Return held-out cross loss minus noise floor of a configuration, from `study.floor_test`."""
+    rows = floors[floors.config == name]
+    return _missing([name]) if rows.empty else Measured(*rows.iloc[0][["difference", "low", "high"]].astype(float))
+
+
+def passes_best(histories):
+    """Return the configuration whose cross loss ends lowest: the one that the document's milestones would choose."""
+    main = histories[histories.sweep == "main"]
+    last = main[main.epoch == main.groupby("config").epoch.transform("max")]
+    return last.groupby("config").train_cross.mean().idxmin()
+
+
+def said(measured, digits=2):
+    """Return the value as text for a sentence; a dash where there is none."""
+    return "—" if measured.why else f"{measured.value:.{digits}f}"
