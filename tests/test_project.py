@@ -18,7 +18,8 @@ LAYERS = {  # who may import whom; every layer may import the lowest
     "execute": {"render", "report"}, "models": set(), "losses": set(),
     "train": {"runtime", "runs"}, "data": {"runtime", "runs", "train"}, "probes": {"runtime", "runs"}, "fisher": {"runtime", "data"},
     "inverse": {"runtime", "runs", "data", "models", "losses"},
-    "studies": {"runtime", "runs", "data", "models", "losses", "train", "probes", "fisher", "inverse"},
+    "noise2noise": {"runtime", "runs", "data", "models", "losses", "train"},
+    "studies": {"runtime", "runs", "data", "models", "losses", "train", "probes", "fisher", "inverse", "noise2noise"},
 }  # fmt: skip
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from lib.losses.images import LossWeights, edges, pair_l1, shared_latent_loss
-from lib.models.shared_latent import SharedLatentConfig, SharedLatentDenoiser, latent_statistics
+from lib.losses.images import LossWeights, edges, latent_statistics, pair_l1, shared_latent_loss
+from lib.models.shared_latent import SharedLatentConfig, SharedLatentDenoiser
 
 SMALL = {"features": (6, 4), "latent_channels": 5}
 

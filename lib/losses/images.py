@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from lib.models.shared_latent import latent_statistics
-
 CONTENT_KINDS = ("absolute", "scale_free")
 SOBEL = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
 
@@ -40,6 +38,19 @@ def edges(image):
 def pair_l1(out_a, out_b, target_a, target_b):
     """Return the sum over the two domains of the mean absolute error: what the milestones 1.0, 0.5 and 0.3 count."""
     return F.l1_loss(out_a, target_a) + F.l1_loss(out_b, target_b)
+
+
+def latent_statistics(z_a, z_b):
+    """Return {latent_std, content_ratio} of two latents (B, D, h, w).
+
+    latent_std: the mean standard deviation of a channel; near zero the latent has collapsed.
+    content_ratio: E (z_a - z_b)^2 over the sum of the two variances; 0 where they agree, 1 where they are independent.
+    """
+    both = torch.cat([z_a, z_b]).float()
+    std = both.std(dim=(0, 2, 3), correction=0).mean()
+    variance = z_a.float().var(dim=(0, 2, 3), correction=0) + z_b.float().var(dim=(0, 2, 3), correction=0)
+    ratio = ((z_a - z_b).float() ** 2).mean(dim=(0, 2, 3)).sum() / variance.sum().clamp_min(1e-12)
+    return {"latent_std": std, "content_ratio": ratio}
 
 
 def shared_latent_loss(out, target_a, target_b, weights):

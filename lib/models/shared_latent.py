@@ -9,7 +9,6 @@ The cross output of domain a is trained against the noisy x_a. If x_a's own skip
 import itertools
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -160,19 +159,6 @@ class SharedLatentDenoiser(nn.Module):
             raise ValueError(f"an image of {height} x {width} pixels is too small: at least {step} x {step}")
         pad = (0, -width % step, 0, -height % step)
         return F.pad(x, pad, mode="reflect") if any(pad) else x
-
-
-def latent_statistics(z_a, z_b):
-    """Return {latent_std, content_ratio} of two latents (B, D, h, w).
-
-    latent_std: the mean standard deviation of a channel; near zero the latent has collapsed.
-    content_ratio: E (z_a - z_b)^2 over the sum of the two variances; 0 where they agree, 1 where they are independent.
-    """
-    both = torch.cat([z_a, z_b]).float()
-    std = both.std(dim=(0, 2, 3), correction=0).mean()
-    variance = z_a.float().var(dim=(0, 2, 3), correction=0) + z_b.float().var(dim=(0, 2, 3), correction=0)
-    ratio = ((z_a - z_b).float() ** 2).mean(dim=(0, 2, 3)).sum() / variance.sum().clamp_min(1e-12)
-    return {"latent_std": std, "content_ratio": ratio}
 
 
 def count_parameters(model):
