@@ -121,54 +121,28 @@ report.hypothesis("H14", "损失里程碑能选出好的去噪器：损失最低
                   "The milestones choose a good denoiser: the configuration with the lowest loss gains at least {limit} dB on the noisy image.", limit=0.5)  # fmt: skip
 report.hypothesis("H15", "`pure_noise2noise` 的留出跨域损失不低于噪声下限。",
                   "The held-out cross loss of `pure_noise2noise` is not below its noise floor.")  # fmt: skip
-report.hypothesis(
-    "H16",
-    "`extreme_denoising` 的去噪能力强于 `pure_noise2noise`。",
-    "`extreme_denoising` denoises better than `pure_noise2noise`.",
-)
-report.hypothesis(
-    "H17",
-    "渐进式训练的曲线比同样轮数的一次训练更平稳。",
-    "Progressive training has a steadier curve than one run of as many epochs.",
-)
-report.hypothesis(
-    "H18", "渐进式训练的最终质量高于同样轮数的一次训练。", "Progressive training ends better than one run of as many epochs."
-)
+report.hypothesis("H16", "`extreme_denoising` 的去噪能力强于 `pure_noise2noise`。",
+                  "`extreme_denoising` denoises better than `pure_noise2noise`.")  # fmt: skip
+
+# %%
+report.hypothesis("H17", "渐进式训练的曲线比同样轮数的一次训练更平稳。",
+                  "Progressive training has a steadier curve than one run of as many epochs.")  # fmt: skip
+report.hypothesis("H18", "渐进式训练的最终质量高于同样轮数的一次训练。",
+                  "Progressive training ends better than one run of as many epochs.")  # fmt: skip
 report.hypothesis("H19", "方案 B（渐进式）优于方案 A（先 pure 后 extreme，取较好者）。",
                   "Plan B (progressive) beats plan A (pure, then extreme, the better of the two).")  # fmt: skip
 
 # %%
-report.hypothesis(
-    "H20",
-    "更大的潜表示（{large} 对 {small} 个通道）有帮助。",
-    "A larger latent ({large} against {small} channels) helps.",
-    large=512,
-    small=256,
-)
-report.hypothesis(
-    "H21",
-    "把重建权重从 {one} 降到 {other} 能降低跨域损失。",
-    "Lowering recon from {one} to {other} lowers the cross loss.",
-    one=0.2,
-    other=0.05,
-)
-report.hypothesis(
-    "H22",
-    "把重建权重从 {one} 提高到 {other} 能减轻模糊。",
-    "Raising recon from {one} to {other} makes the output sharper.",
-    one=0.2,
-    other=0.3,
-)
-report.hypothesis(
-    "H23", "加上权重 {weight} 的边缘损失能减轻模糊。", "An edge loss of weight {weight} makes the output sharper.", weight=0.05
-)
-report.hypothesis(
-    "H24",
-    "内容损失有用：权重为 {one} 优于 {other}。",
-    "The content loss helps: a weight of {one} beats {other}.",
-    one=1.0,
-    other=0.0,
-)
+report.hypothesis("H20", "更大的潜表示（{large} 对 {small} 个通道）有帮助。",
+                  "A larger latent ({large} against {small} channels) helps.", large=512, small=256)  # fmt: skip
+report.hypothesis("H21", "把重建权重从 {one} 降到 {other} 能降低跨域损失。",
+                  "Lowering recon from {one} to {other} lowers the cross loss.", one=0.2, other=0.05)  # fmt: skip
+report.hypothesis("H22", "把重建权重从 {one} 提高到 {other} 能减轻模糊。",
+                  "Raising recon from {one} to {other} makes the output sharper.", one=0.2, other=0.3)  # fmt: skip
+report.hypothesis("H23", "加上权重 {weight} 的边缘损失能减轻模糊。",
+                  "An edge loss of weight {weight} makes the output sharper.", weight=0.05)  # fmt: skip
+report.hypothesis("H24", "内容损失有用：权重为 {one} 优于 {other}。",
+                  "The content loss helps: a weight of {one} beats {other}.", one=1.0, other=0.0)  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
 # ## 2 设计
@@ -322,30 +296,18 @@ report.table("milestones", study.milestones(curves, floor), "里程碑处的跨�
              "The cross loss at the milestones (noise floor of training {floor:.3f}).", source=study.milestones, floor=floor)  # fmt: skip
 
 # %%
-below = ("跨域损失为 {value:.3f}。", "The cross loss is {value:.3f}.")
-judge("H8", study.offset(study.at_epoch(curves, "pure_noise2noise", "train_cross", 1), 1.0), "cross_loss_offset", Criterion("within", 0.3), "fig-loss",
-      ("与预期只差 {value:.2f}。", "It differs from the expectation by {value:.2f}."), ("与预期相差 {value:.2f}；这个数取决于图像的强度标度。", "It differs from the expectation by {value:.2f}; the figure depends on how intensities are scaled."),
+first = study.offset(study.at_epoch(curves, "pure_noise2noise", "train_cross", 1), 1.0)
+judge("H8", first, "cross_loss_offset", Criterion("within", 0.3), "fig-loss",
+      ("与预期只差 {value:.2f}。", "It differs from the expectation by {value:.2f}."),
+      ("与预期相差 {value:.2f}；这个数取决于图像的强度标度。", "It differs from the expectation by {value:.2f}; the figure depends on how intensities are scaled."),
       ("与预期相差 {value:.2f}，区间跨过阈值。", "It differs by {value:.2f}; the interval crosses the threshold."))  # fmt: skip
-judge(
-    "H9",
-    study.at_epoch(curves, "pure_noise2noise", "train_cross", 10),
-    "cross_loss",
-    Criterion("lt", 0.5),
-    "fig-loss",
-    below,
-    below,
-    below,
-)
-judge(
-    "H10",
-    study.at_epoch(curves, "pure_noise2noise", "train_cross", 20),
-    "cross_loss",
-    Criterion("lt", 0.3),
-    "fig-loss",
-    below,
-    below,
-    below,
-)
+tenth = study.at_epoch(curves, "pure_noise2noise", "train_cross", 10)
+below = ("跨域损失为 {value:.3f}。", "The cross loss is {value:.3f}.")
+judge("H9", tenth, "cross_loss", Criterion("lt", 0.5), "fig-loss", below, below, below)
+
+# %%
+twentieth = study.at_epoch(curves, "pure_noise2noise", "train_cross", 20)
+judge("H10", twentieth, "cross_loss", Criterion("lt", 0.3), "fig-loss", below, below, below)
 judge("H13", study.early_fall(curves, "pure_noise2noise", floor), "excess_left", Criterion("lt", 0.5), "fig-loss",
       ("超出部分只剩 {value:.0%}。", "{value:.0%} of the excess is left."), ("超出部分还剩 {value:.0%}。", "{value:.0%} of the excess is left."),
       ("超出部分还剩 {value:.0%}，无法判定。", "{value:.0%} of the excess is left, which decides nothing."))  # fmt: skip
@@ -360,23 +322,14 @@ judge("H14", study.gain(scored, winner), "psnr_gain_db", Criterion("gt", 0.5), "
       name=winner)  # fmt: skip
 
 # %%
-report.figure(
-    "floors",
-    plots.floors(floors),
-    "留出跨域损失与噪声下限之差（按切片配对的区间）。",
-    "Held-out cross loss less its noise floor (intervals paired over slices).",
-)
-report.table(
-    "floors",
-    floors,
-    "双侧检验：低于下限说明泄漏。",
-    "The two-sided test: below the floor means leakage.",
-    source=study.floor_test,
-)
+report.figure("floors", plots.floors(floors), "留出跨域损失与噪声下限之差（按切片配对的区间）。",
+              "Held-out cross loss less its noise floor (intervals paired over slices).")  # fmt: skip
+report.table("floors", floors, "双侧检验：低于下限说明泄漏。", "The two-sided test: below the floor means leakage.",
+             source=study.floor_test)  # fmt: skip
 judge("H15", study.floor_gap(floors, "pure_noise2noise"), "loss_minus_floor", Criterion("gt", 0.0), "fig-floors",
       ("高出噪声下限 {value:.4f}：没有泄漏，还有改进余地。", "It is {value:.4f} above the floor: no leak, and room to improve."),
-      ("比噪声下限低 {value:.4f}。", "It is {value:.4f} from the floor, below it."),
-      ("与噪声下限相差 {value:.4f}，区间包含零。", "It is {value:.4f} from the floor; the interval holds zero."))  # fmt: skip
+      ("与噪声下限之差为 {value:.4f}，低于下限。", "It differs from the floor by {value:.4f}: below it."),
+      ("与噪声下限之差为 {value:.4f}，区间包含零。", "It differs from the floor by {value:.4f}; the interval holds zero."))  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
 # ### 内容损失
@@ -385,14 +338,10 @@ judge("H15", study.floor_gap(floors, "pure_noise2noise"), "loss_minus_floor", Cr
 # ### The content loss
 
 # %%
-report.figure(
-    "content",
-    plots.content(main),
-    "内容损失的绝对值，以及它与潜表示方差之比。",
-    "The content loss as it is, and over the variance of the latents.",
-)
-ratio = study.at_epoch(curves, "pure_noise2noise", "val_content_ratio", -1)
-judge("H11", study.at_epoch(curves, "pure_noise2noise", "val_content", -1), "content_loss", Criterion("lt", 0.01), "fig-content",
+report.figure("content", plots.content(main), "内容损失的绝对值，以及它与潜表示方差之比。",
+              "The content loss as it is, and over the variance of the latents.")  # fmt: skip
+content, ratio = (study.at_epoch(curves, "pure_noise2noise", name, -1) for name in ("val_content", "val_content_ratio"))
+judge("H11", content, "content_loss", Criterion("lt", 0.01), "fig-content",
       ("降到了 {value:.4f}；但潜表示的标度也在缩小，绝对值说明不了一致性。", "It comes down to {value:.4f}; but the latents shrink as well, and the absolute value says little."),
       ("只降到 {value:.4f}。", "It only comes down to {value:.4f}."), ("降到 {value:.4f}，区间跨过阈值。", "It comes down to {value:.4f}; the interval crosses the threshold."))  # fmt: skip
 judge("H12", ratio, "content_ratio", Criterion("lt", 0.01), "fig-content",
@@ -435,25 +384,13 @@ judge("H6", study.arm(scored, "pure_noise2noise", "leak", path="same"), "leak", 
 
 # %%
 same = plots.gallery(images, path="same", noise=config.noise_sigma)
-report.figure(
-    "same",
-    same,
-    "同域输出：真值、含噪图像、输出、残差与噪声。",
-    "Same-domain outputs: truth, noisy image, output, residual and noise.",
-)
-report.figure(
-    "epochs",
-    plots.by_epoch(study.snapshots(trained, config, data)),
-    "一张验证切片的跨域输出随训练的变化。",
-    "The cross output of one validation slice as training goes on.",
-)
-report.table(
-    "costs",
-    costs,
-    "参数量、用时、达到阈值的轮数与曲线平稳度。",
-    "Parameters, seconds, epochs to the thresholds, and how steady the curve is.",
-    source=study.costs,
-)
+report.figure("same", same, "同域输出：真值、含噪图像、输出、残差与噪声。",
+              "Same-domain outputs: truth, noisy image, output, residual and noise.")  # fmt: skip
+stages = plots.by_epoch(study.snapshots(trained, config, data))
+report.figure("epochs", stages, "一张验证切片的跨域输出随训练的变化。",
+              "The cross output of one validation slice as training goes on.")  # fmt: skip
+report.table("costs", costs, "参数量、用时、达到阈值的轮数与曲线平稳度。",
+             "Parameters, seconds, epochs to the thresholds, and how steady the curve is.", source=study.costs)  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
 # ### 其他配置与两种方案
@@ -465,80 +402,22 @@ report.table(
 
 # %%
 up = ("差值为 {value:.3f}，区间 {low:.3f} 至 {high:.3f}。", "The difference is {value:.3f}, between {low:.3f} and {high:.3f}.")
-unclear = (
-    "差值为 {value:.3f}，区间 {low:.3f} 至 {high:.3f} 包含零。",
-    "The difference is {value:.3f}; its interval, {low:.3f} to {high:.3f}, holds zero.",
-)
-more = Criterion("gt", 0.0)
-judge(
-    "H16",
-    study.gap(scored, ("extreme_denoising",), ("pure_noise2noise",), "psnr_db"),
-    "psnr_db",
-    more,
-    "tab-scores",
-    up,
-    up,
-    unclear,
-)
-judge(
-    "H17",
-    study.cost_gap(costs, "progressive", "pure_long", "roughness"),
-    "roughness",
-    Criterion("lt", 0.0),
-    "tab-costs",
-    up,
-    up,
-    unclear,
-)
-judge("H18", study.gap(scored, ("progressive",), ("pure_long",), "psnr_db"), "psnr_db", more, "tab-scores", up, up, unclear)
-plan_a = ["pure_noise2noise", "extreme_denoising"]
-judge("H19", study.best_gap(scored, "progressive", plan_a, "psnr_db"), "psnr_db", more, "tab-scores", up, up, unclear)
+unclear = ("差值为 {value:.3f}，区间 {low:.3f} 至 {high:.3f} 包含零。",
+           "The difference is {value:.3f}; its interval, {low:.3f} to {high:.3f}, holds zero.")  # fmt: skip
+said, more, less = (up, up, unclear), Criterion("gt", 0.0), Criterion("lt", 0.0)
+pure, extreme, progressive = ("pure_noise2noise",), ("extreme_denoising",), ("progressive",)
+judge("H16", study.gap(scored, extreme, pure, "psnr_db"), "psnr_db", more, "tab-scores", *said)
+judge("H17", study.cost_gap(costs, *progressive, "pure_long", "roughness"), "roughness", less, "tab-costs", *said)
+judge("H18", study.gap(scored, progressive, ("pure_long",), "psnr_db"), "psnr_db", more, "tab-scores", *said)
+judge("H19", study.best_gap(scored, *progressive, [*pure, *extreme], "psnr_db"), "psnr_db", more, "tab-scores", *said)
 
 # %%
-pure = "pure_noise2noise"
-judge(
-    "H20",
-    study.gap(scored, (pure, "latent", 512), (pure, "latent", 256), "psnr_db"),
-    "psnr_db",
-    more,
-    "fig-sweeps",
-    up,
-    up,
-    unclear,
-)
-judge(
-    "H21",
-    study.gap(scored, (pure, "recon", 0.05), (pure, "recon", 0.2), "l1"),
-    "cross_loss",
-    Criterion("lt", 0.0),
-    "fig-sweeps",
-    up,
-    up,
-    unclear,
-)
-judge(
-    "H22",
-    study.gap(scored, (pure, "recon", 0.3), (pure, "recon", 0.2), "detail"),
-    "detail",
-    more,
-    "fig-sweeps",
-    up,
-    up,
-    unclear,
-)
-judge(
-    "H23", study.gap(scored, (pure, "edge", 0.05), (pure, "edge", 0.0), "detail"), "detail", more, "fig-sweeps", up, up, unclear
-)
-judge(
-    "H24",
-    study.gap(scored, (pure, "content", 1.0), (pure, "content", 0.0), "psnr_db"),
-    "psnr_db",
-    more,
-    "fig-sweeps",
-    up,
-    up,
-    unclear,
-)
+latent, recon, edge, content = (study.setting("pure_noise2noise", name) for name in ("latent", "recon", "edge", "content"))
+judge("H20", study.gap(scored, latent(512), latent(256), "psnr_db"), "psnr_db", more, "fig-sweeps", *said)
+judge("H21", study.gap(scored, recon(0.05), recon(0.2), "l1"), "cross_loss", less, "fig-sweeps", *said)
+judge("H22", study.gap(scored, recon(0.3), recon(0.2), "detail"), "detail", more, "fig-sweeps", *said)
+judge("H23", study.gap(scored, edge(0.05), edge(0.0), "detail"), "detail", more, "fig-sweeps", *said)
+judge("H24", study.gap(scored, content(1.0), content(0.0), "psnr_db"), "psnr_db", more, "fig-sweeps", *said)
 
 # %%
 sweeps = study.sweep_table(study.summary(scored))

@@ -33,11 +33,12 @@ from lib.studies.noise2noise.verdicts import (
     offset,
     passes_best,
     said,
+    setting,
 )  # fmt: skip
 
 __all__ = [
     "MILESTONES", "RECIPES", "Config", "Data", "Measured", "arm", "at_epoch", "best_gap", "classical", "comparison",
     "configurations", "cost_gap", "costs", "diagnose", "diagnosis", "early_fall", "floor_gap", "floor_test", "gain", "gallery",
-    "gap", "histories", "milestones", "offset", "passes_best", "prepare", "publish", "said", "scores", "snapshots", "summary",
+    "gap", "histories", "milestones", "offset", "passes_best", "prepare", "publish", "said", "scores", "setting", "snapshots", "summary",
     "sweep_table", "train", "train_floor",
 ]  # fmt: skip

@@ -58,10 +58,19 @@ def gain(scored, name, *, sweep="main", at=None):
 def gap(scored, one, other, column, *, path="cross"):
     """Return score(one) - score(other), paired by seed; one and other: (name,) or (name, sweep, value)."""
     cells = [_cells(scored, arm[0], column, path, *(arm[1:] or ("main", None))) for arm in (one, other)]
-    absent = [" = ".join(str(part) for part in arm) for arm, found in zip((one, other), cells, strict=True) if found.empty]
+    absent = [_name(arm) for arm, found in zip((one, other), cells, strict=True) if found.empty]
     if absent:
         return _missing(absent)
     return _over_seeds(*(found.groupby("seed").mean() for found in cells))
+
+
+def setting(name, sweep):
+    """Return a function value -> (name, sweep, value): one point of a sweep, as `gap` takes it."""
+    return lambda value: (name, sweep, value)
+
+
+def _name(arm):
+    return arm[0] if len(arm) == 1 else f"{arm[0]} ({arm[1]} = {arm[2]})"
 
 
 def _over_seeds(one, other):
