@@ -90,13 +90,8 @@ class SpectraDataset(Dataset):
         scaler = like.scaler if like is not None else LabelScaler.fit(_labels(reader.table, names), names, norm)
         if scaler.names != names:
             raise ValueError(f"Labels {', '.join(names)} differ from the training set's {', '.join(scaler.names)}.")
-        size = 2 * len(reader) * int(mask.sum()) * reader.dtype.itemsize
-        free = {"device_free": device_free(device), "memory_free": memory_free()}
-        chosen = choose_mode(size, **free) if mode == "auto" else mode
-        if chosen not in MODES:
-            raise ValueError(f"Read mode is '{mode}', but it should be auto or one of {', '.join(MODES)}.")
         settings = {"mask": mask, "scaler": scaler, "seed": seed, "noise_level": noise_level}
-        return cls(reader, names, mode=chosen, device=device, **settings)
+        return cls(reader, names, mode=_mode(mode, reader, mask, device), device=device, **settings)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -148,6 +143,15 @@ def _labels(table: pd.DataFrame, names: tuple[str, ...]) -> Tensor:
     if len(bad):
         raise ValueError(f"Label '{names[bad[0, 1]]}' is {values[tuple(bad[0])]} in row {bad[0, 0]}; it should be finite.")
     return torch.from_numpy(np.array(values, order="C"))  # a column selection may be reversed or read-only
+
+
+def _mode(mode: str, reader: ShardReader, mask: np.ndarray, device: torch.device) -> str:
+    if mode == "auto":
+        size = 2 * len(reader) * int(mask.sum()) * reader.dtype.itemsize
+        return choose_mode(size, device_free=device_free(device), memory_free=memory_free())
+    if mode not in MODES:
+        raise ValueError(f"Read mode is '{mode}', but it should be auto or one of {', '.join(MODES)}.")
+    return mode
 
 
 def _choose_mask(
