@@ -160,3 +160,39 @@ def test_published_pages_carry_the_same_numbers_in_both_languages():
             r'<(?:div|span|p) lang="zh-CN">(.*?)</(?:div|span|p)><(?:div|span|p) lang="en">(.*?)</(?:div|span|p)>', text, re.S
         ):
             assert numbers(zh) == numbers(en), (file.name, zh, en)
+
+
+def test_compare_tells_parameters_numbers_and_claims_that_changed(tmp_path, capsys):
+    base = RESULTS | {"facts": {"best": {"value": 0.5, "unit": "", "zh": "最好", "en": "best", "reported": None}}}
+    claim = base["claims"][0] | {"value": 0.3, "verdict": "refuted"}
+    other = base | {"params": {"lang": "en"}, "claims": [claim], "facts": {"best": base["facts"]["best"] | {"value": 0.75}}}
+    for name, results in (("a", base), ("b", other), ("c", base | {"study": "vit_scaling"})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(results))
+    a, b, c, out = (str(tmp_path / n) for n in ("a.json", "b.json", "c.json", "out.html"))
+    assert main(["compare", a, b, out]) == 0
+    text = (tmp_path / "out.html").read_text()
+    assert "<td>lang</td><td>zh</td><td>en</td>" in text
+    assert '<td class="n">0.25</td>' in text
+    assert text.count('class="verdict refuted"') == 1
+    assert main(["compare", a, a, out]) == 0
+    assert (tmp_path / "out.html").read_text().count("No difference.") == 3
+    assert main(["compare", a, c, out]) == 1
+    assert "compare runs of one study" in capsys.readouterr().err
+
+
+def test_the_index_lists_claims_with_links_and_tells_failed_and_running_studies(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
+    folder = tmp_path / "smoke"
+    folder.mkdir()
+    (folder / "opamp_transfer.html").write_text(page(tmp_path, {"kind": "text", "zh": "一", "en": "one"}))
+    for study, name, state in (
+        ("noise2noise", "failed.json", {"error": "ValueError: <b>", "study": "noise2noise"}),
+        ("mlp_head", "running.json", {"step": "fit", "done": 1, "total": 9, "started": "now"}),
+    ):
+        (tmp_path / "build" / "smoke" / study).mkdir(parents=True)
+        (tmp_path / "build" / "smoke" / study / name).write_text(json.dumps(state))
+    assert main(["index", str(folder)]) == 0
+    text = (folder / "index.html").read_text()
+    assert 'href="opamp_transfer.html#claim-H1"' in text
+    assert "ValueError: &lt;b&gt;" in text
+    assert "fit 1/9" in text

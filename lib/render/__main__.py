@@ -1,9 +1,10 @@
-"""python -m lib.render page BUILD.ipynb OUT.html | index DIR"""
+"""python -m lib.render page BUILD.ipynb OUT.html | index DIR | compare A.json B.json OUT.html"""
 
 import argparse
 import sys
 from pathlib import Path
 
+from lib.render.compare import render_compare
 from lib.render.index import render_index
 from lib.render.page import render
 
@@ -17,10 +18,15 @@ def main(arguments: list[str] | None = None) -> int:
     page.add_argument("target", type=Path)
     index = commands.add_parser("index", help="write index.html for a folder of pages")
     index.add_argument("folder", type=Path)
+    compare = commands.add_parser("compare", help="two results.json -> what differs, moved and flipped")
+    for name in ("first", "second", "target"):
+        compare.add_argument(name, type=Path)
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "page":
             render(chosen.notebook, chosen.target)
+        elif chosen.command == "compare":
+            render_compare(chosen.first, chosen.second, chosen.target)
         else:
             render_index(chosen.folder.resolve())
     except (ValueError, OSError) as error:

@@ -10,6 +10,7 @@ from lib import paths
 from lib.files import read_json
 from lib.render.page import write_page
 
+VERDICTS = ("supported", "refuted", "inconclusive", "not_tested")
 RESULTS = re.compile(r'<script type="application/json" id="results">(.*?)</script>', re.S)
 IMAGE = r'<figure id="fig-{}"><img alt="[^"]*" src="data:image/png;base64,([^"]*)">'
 
@@ -17,7 +18,8 @@ IMAGE = r'<figure id="fig-{}"><img alt="[^"]*" src="data:image/png;base64,([^"]*
 def render_index(folder: Path) -> None:
     """Write folder/index.html; `folder` holds the pages of one profile and is named after it."""
     cards = [card(folder, study) for study in paths.STUDIES]
-    write_page(folder / "index.html", "index.html.j2", cards=cards, lang="zh")
+    claims = [c | {"study": card["study"]} for card in cards if card["results"] for c in card["results"]["claims"]]
+    write_page(folder / "index.html", "index.html.j2", cards=cards, claims=claims, verdicts=VERDICTS, lang="zh")
 
 
 def card(folder: Path, study: str) -> dict[str, Any]:

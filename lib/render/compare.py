@@ -1,0 +1,67 @@
+"""Two runs side by side: parameters that differ, numbers that moved, claims that flipped."""
+
+from pathlib import Path
+from typing import Any
+
+from lib.files import read_json
+from lib.render.page import write_page
+
+NEEDED = ("schema", "study", "params", "facts", "claims", "provenance", "data", "title")
+SAME = 1e-9  # relative: numbers closer than this are the same number
+
+
+def render_compare(first: Path, second: Path, target: Path) -> None:
+    """Write a page that compares two results.json; results of different studies are a ValueError."""
+    a, b = (read_results(f) for f in (first, second))
+    if a["study"] != b["study"]:
+        raise ValueError(f"{first} is of the study '{a['study']}' and {second} of '{b['study']}': compare runs of one study.")
+    tables = {"params": _params(a, b), "facts": _numbers(a, b), "claims": _claims(a, b)}
+    write_page(target, "compare.html.j2", a=a, b=b, names=(str(first), str(second)), lang="zh", **tables)
+
+
+def read_results(file: Path) -> dict[str, Any]:
+    """Read a results.json; ValueError where it is something else."""
+    found = read_json(file)
+    missing = [k for k in NEEDED if not isinstance(found, dict) or k not in found]
+    if missing:
+        raise ValueError(f"{file} is no results.json of this collection: it lacks {', '.join(missing)}.")
+    return found
+
+
+def _params(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
+    names = dict.fromkeys([*a["params"], *b["params"]])
+    rows = [{"name": n, "a": a["params"].get(n), "b": b["params"].get(n)} for n in names]
+    marks = [("data", "fingerprint"), ("provenance", "commit"), ("provenance", "device")]
+    rows += [{"name": f"{part}.{key}", "a": a[part][key], "b": b[part][key]} for part, key in marks]
+    return [r for r in rows if r["a"] != r["b"]]
+
+
+def _numbers(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for name in dict.fromkeys([*a["facts"], *b["facts"]]):
+        facts = [r["facts"].get(name) for r in (a, b)]
+        values = [f and f["value"] for f in facts]
+        if not _equal(*values):
+            text = next(f for f in facts if f)
+            moved = values[1] - values[0] if all(isinstance(v, int | float) for v in values) else None
+            rows.append({"zh": text["zh"], "en": text["en"], "a": values[0], "b": values[1], "moved": moved})
+    return rows
+
+
+def _claims(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
+    sides = [{c["id"]: c for c in r["claims"]} for r in (a, b)]
+    rows = []
+    for key in dict.fromkeys([*sides[0], *sides[1]]):
+        pair = [side.get(key) for side in sides]
+        values = [c and c["value"] for c in pair]
+        flipped = len({c and c["verdict"] for c in pair}) > 1
+        if flipped or not _equal(*values):
+            text = next(c for c in pair if c)
+            rows.append({"id": key, "zh": text["zh"], "en": text["en"], "a": pair[0], "b": pair[1], "flipped": flipped})
+    return rows
+
+
+def _equal(x: Any, y: Any) -> bool:
+    if isinstance(x, int | float) and isinstance(y, int | float):
+        return abs(x - y) <= SAME * max(abs(x), abs(y))
+    return x == y
