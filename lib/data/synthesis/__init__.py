@@ -1,0 +1,1 @@
+"""LTE synthesis of stellar spectra, 7100-8850 Angstrom: the program behind the embedded grid."""

@@ -1,0 +1,30 @@
+"""Build or check the embedded grid: `python -m lib.data.synthesis build --workers 2`, `... check --n 64`."""
+
+import argparse
+import sys
+
+from lib.data.grid import DEFAULT_FILE
+from lib.data.synthesis.build import NODES, as_text, build, check
+
+
+def main(argv=None):
+    """Run one command and write its result to standard output."""
+    parser = argparse.ArgumentParser(prog="python -m lib.data.synthesis", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    making = commands.add_parser("build", help="synthesize all nodes and save the grid")
+    making.add_argument("--profile", choices=sorted(NODES), default="default")
+    making.add_argument("--workers", type=int, default=1)
+    making.add_argument("--out", default=DEFAULT_FILE)
+    checking = commands.add_parser("check", help="compare the grid with direct synthesis at random labels")
+    checking.add_argument("--n", type=int, default=64)
+    checking.add_argument("--grid", default=DEFAULT_FILE)
+    given = parser.parse_args(argv)
+    if given.command == "build":
+        grid = build(given.profile, given.out, given.workers)
+        sys.stdout.write(f"{given.out}: {grid.metadata}\n{grid.fingerprint}\n")
+    else:
+        sys.stdout.write(as_text(check(given.grid, given.n)) + "\n")
+
+
+if __name__ == "__main__":
+    main()
