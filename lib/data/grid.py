@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy.interpolate import CubicSpline
 
+from lib.files import replacing
 from lib.paths import EMBEDDED
 
 DEFAULT_FILE = EMBEDDED / "spectral_grid.safetensors"
@@ -146,7 +147,8 @@ class SpectralGrid:
             "metadata": self.metadata,
             "fingerprint": fingerprint_of(stored),
         }
-        save_file(stored, path, metadata={"grid": json.dumps(header)})
+        with replacing(Path(path)) as temporary:
+            save_file(stored, temporary, metadata={"grid": json.dumps(header)})
 
     @classmethod
     def from_spectra(cls, names, labels, flux, wave, *, n_components=80, ranges=None, metadata=None):
