@@ -1,0 +1,65 @@
+"""Write docs/parameters.md and docs/glossary.md from the code: `python scripts/make_docs.py` (a test compares them)."""
+
+import importlib
+from pathlib import Path
+
+from lib import paths, workflow
+from lib.config import StudyConfig
+from lib.files import write_text
+from lib.report.text import glossary
+
+MADE = "<!-- made by scripts/make_docs.py: edit the code, not this file -->\n"
+
+
+def rows(config: type[StudyConfig], names: list[str]) -> str:
+    """Return a markdown table of parameters with default, meaning in both languages and checks."""
+    lines = ["| parameter | default | meaning | 含义 | checks |", "|---|---|---|---|---|"]
+    table = config().table().set_index("parameter")
+    for name in names:
+        meaning = table.meaning[name]
+        checks = ", ".join(str(m) for m in config.model_fields[name].metadata if "Strict" not in str(m))
+        cells = [
+            f"`{name}`",
+            f"`{table.value[name] or chr(34) * 2}`",
+            meaning["en"],
+            meaning["zh"],
+            f"`{checks}`" if checks else "",
+        ]
+        lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def parameters() -> str:
+    """Return the page of all studies' parameters; the common ones stand once."""
+    common = list(StudyConfig.model_fields)
+    parts = [
+        MADE,
+        "# Parameters\n\nDefaults are those of the notebooks (profile `smoke`); `params/<profile>/<study>.yaml` sets the others.\n",
+    ]
+    for number, study in enumerate(workflow.written()):
+        config = importlib.import_module(f"lib.studies.{study}").Config
+        if number == 0:
+            parts.append("## Every study\n\n" + rows(config, common))
+        parts.append(f"## {study}\n\n" + rows(config, [n for n in config.model_fields if n not in common]))
+    return "\n".join(parts)
+
+
+def terms() -> str:
+    """Return the page of the glossary's terms."""
+    lines = [MADE, "# Glossary\n\nOne term per concept; column names and category values of the tables are its keys.\n"]
+    lines += ["| key | English | 中文 |", "|---|---|---|"]
+    lines += [f"| `{key}` | {t['en']} | {t['zh']} |".replace("\\|", "|") for key, t in sorted(glossary().items())]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"parameters.md": parameters, "glossary.md": terms}
+
+
+def main(folder: Path = paths.ROOT / "docs") -> None:
+    """Write every page."""
+    for name, make in PAGES.items():
+        write_text(folder / name, make())
+
+
+if __name__ == "__main__":
+    main()
