@@ -191,7 +191,7 @@ def denoise(denoiser: BlindSpotDenoiser, noisy: Tensor, noise: Tensor) -> Denois
 
 
 def measure(denoiser: BlindSpotDenoiser, source: Source, *, batch_size: int = 256) -> pd.DataFrame:
-    """Return one row per estimate (noisy, mu, posterior): rms error in units of the noise, S/N, its gain with interval, z.
+    """Return one row per estimate (noisy_pixel, mu, posterior): rms error in units of the noise, S/N, its gain with interval, z.
 
     snr     median over pixels of flux / noise, divided by the rms error in units of the noise; median over spectra
     gain    S/N over that of the noisy spectrum; z_std: std of (noisy - mu) / sqrt(sigma^2 + noise^2), 1 if calibrated
@@ -199,7 +199,7 @@ def measure(denoiser: BlindSpotDenoiser, source: Source, *, batch_size: int = 25
     parts = [_errors(denoiser, seen) for seen in in_order(source, batch_size=batch_size)]
     snr, *errors, z = (torch.cat(column).double().cpu().numpy() for column in zip(*parts, strict=True))
     rows = []
-    for name, error in zip(("noisy", "mu", "posterior"), errors, strict=True):
+    for name, error in zip(("noisy_pixel", "mu", "posterior"), errors, strict=True):
         low, high = metrics.bootstrap(_median_ratio, errors[0], error)
         gain = {"gain": float(_median_ratio(errors[0], error)), "gain_low": low, "gain_high": high}
         values = {"estimate": name, "rms_error": float(np.median(error)), "snr": float(np.median(snr / error))}

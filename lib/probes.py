@@ -41,10 +41,15 @@ class RidgeProbe:
 
 
 def fit_ridge(x: Tensor, y: Tensor, alpha: float = RIDGE_ALPHA) -> RidgeProbe:
-    """Fit features (n, d) to labels (n, k) where they lie, CPU or GPU, in float64.
+    """Fit features (n, d) to labels (n, k) where they lie, CPU or GPU, in float64; see `ridge_path`."""
+    return ridge_path(x, y, [alpha])[0]
 
-    Equals sklearn's Ridge(alpha) on StandardScaler features, all labels from one factorisation; a constant feature
-    keeps scale 1. Where d > n the dual system is solved.
+
+def ridge_path(x: Tensor, y: Tensor, alphas: Sequence[float]) -> list[RidgeProbe]:
+    """Fit one probe per penalty from one Gram matrix, all labels from one factorisation each.
+
+    Equals sklearn's Ridge(alpha) on StandardScaler features; a constant feature keeps scale 1. Where d > n the dual
+    system is solved.
     """
     if len(x) != len(y) or len(x) < 2:
         raise ValueError(f"fit_ridge: {len(x)} rows of features and {len(y)} of labels; the same number is needed, at least 2.")
@@ -56,10 +61,12 @@ def fit_ridge(x: Tensor, y: Tensor, alpha: float = RIDGE_ALPHA) -> RidgeProbe:
     z, intercept = (x - mean) / scale, y.mean(0)
     wide = z.shape[1] > len(z)
     gram = z @ z.T if wide else z.T @ z
-    gram.diagonal().add_(alpha)
     right = y - intercept if wide else z.T @ (y - intercept)
-    solution = torch.cholesky_solve(right, torch.linalg.cholesky(gram))
-    return RidgeProbe(mean, scale, z.T @ solution if wide else solution, intercept)
+    unit, probes = torch.eye(len(gram), dtype=gram.dtype, device=gram.device), []
+    for alpha in alphas:
+        solution = torch.cholesky_solve(right, torch.linalg.cholesky(gram + alpha * unit))
+        probes.append(RidgeProbe(mean, scale, z.T @ solution if wide else solution, intercept))
+    return probes
 
 
 def fit_lightgbm(x: Tensor, y: Tensor, *, seed: int = 0, threads: int = 1, **changes: int) -> lightgbm.Booster:
@@ -79,24 +86,21 @@ def score(y: np.ndarray, pred: np.ndarray, *, n_boot: int = 300, seed: int = 0) 
 
 
 def ridge_rows(
-    train: tuple[Tensor, Tensor],
-    test: tuple[Tensor, Tensor],
-    labels: Sequence[str],
-    *,
-    alpha: float = RIDGE_ALPHA,
-    n_boot: int = 300,
-    seed: int = 0,
+    probe: RidgeProbe, splits: dict[str, tuple[Tensor, Tensor]], labels: Sequence[str], *, n_boot: int = 300, seed: int = 0
 ) -> tuple[list[dict], np.ndarray]:
-    """Fit all labels at once; return one row of scores per label and the test predictions (n, k)."""
-    probe = fit_ridge(*train, alpha)
-    fitted, pred = (probe.predict(part[0]).cpu().numpy() for part in (train, test))
-    seen, truth = (part[1].double().cpu().numpy() for part in (train, test))
+    """Score a fitted probe on train, val and test; return one row per label and the test predictions (n, k).
+
+    splits  {"train": (features, labels), "val": ..., "test": ...}
+    """
+    pred = {split: probe.predict(x).cpu().numpy() for split, (x, _) in splits.items()}
+    truth = {split: y.double().cpu().numpy() for split, (_, y) in splits.items()}
+    r2 = {split: metrics.r2(truth[split], pred[split]) for split in splits}
     rows = []
     for i, label in enumerate(labels):
-        head = {"probe": "ridge", "label": label, "dim": train[0].shape[1]}
-        head["train_r2"] = float(metrics.r2(seen[:, i], fitted[:, i]))
-        rows.append(head | score(truth[:, i], pred[:, i], n_boot=n_boot, seed=seed))
-    return rows, pred
+        head = {"probe": "ridge", "label": label, "dim": len(probe.coef), "train_r2": float(r2["train"][i])}
+        scores = score(truth["test"][:, i], pred["test"][:, i], n_boot=n_boot, seed=seed)
+        rows.append(head | {"val_r2": float(r2["val"][i])} | scores)
+    return rows, pred["test"]
 
 
 def lightgbm_row(
@@ -119,5 +123,5 @@ def gain(y: np.ndarray, better: np.ndarray, baseline: np.ndarray, *, n_boot: int
 def frame(rows: list[dict]) -> pd.DataFrame:
     """Return long results, the columns in reading order."""
     table = pd.DataFrame(rows)
-    scores = ["train_r2", "test_r2", "test_r2_low", "test_r2_high", "test_mae", "test_rmse"]
-    return table[[c for c in table if c not in scores] + scores]
+    scores = ["train_r2", "val_r2", "test_r2", "test_r2_low", "test_r2_high", "test_mae", "test_rmse"]
+    return table[[c for c in table if c not in scores] + [c for c in scores if c in table]]

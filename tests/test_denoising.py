@@ -46,10 +46,10 @@ def test_pretraining_lowers_the_loss_and_removes_noise(trained):
     denoiser, history = trained
     assert history.val_loss.iloc[-1] < history.val_loss.iloc[0] - 0.1
     quality = measure(denoiser, stars(256, "test")).set_index("estimate")
-    assert quality.gain["noisy"] == 1
+    assert quality.gain["noisy_pixel"] == 1
     assert quality.gain_low["posterior"] > 1.3
     assert quality.gain["posterior"] >= quality.gain["mu"] * 0.95
-    assert quality.rms_error["noisy"] == pytest.approx(1, abs=0.1)
+    assert quality.rms_error["noisy_pixel"] == pytest.approx(1, abs=0.1)
     assert 0.6 < quality.z_std["mu"] < 1.6
 
 

@@ -5,7 +5,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lib.probes import RidgeProbe, fit_lightgbm, fit_ridge, frame, gain, lightgbm_row, ridge_rows
+from lib.probes import RidgeProbe, fit_lightgbm, fit_ridge, frame, gain, lightgbm_row, ridge_path, ridge_rows
 
 
 def problem(n=400, d=12, seed=0):
@@ -21,6 +21,12 @@ def test_ridge_equals_sklearn_on_standardised_features(n, d):
     x, y = problem(n, d)
     theirs = make_pipeline(StandardScaler(), Ridge(alpha=0.001)).fit(x.numpy(), y.numpy())
     np.testing.assert_allclose(fit_ridge(x, y).predict(x).numpy(), theirs.predict(x.numpy()), atol=1e-6)
+
+
+def test_a_path_of_penalties_equals_single_fits():
+    x, y = problem()
+    for alpha, probe in zip((0.001, 10.0), ridge_path(x, y, (0.001, 10.0)), strict=True):
+        torch.testing.assert_close(probe.coef, fit_ridge(x, y, alpha).coef)
 
 
 def test_ridge_survives_a_constant_and_a_doubled_feature():
@@ -49,7 +55,8 @@ def test_ridge_refuses_rows_that_do_not_match_and_nan():
 
 def test_probe_rows_find_what_is_there_and_nothing_in_noise():
     x, y = problem(2000)
-    rows, pred = ridge_rows((x[:1000], y[:1000]), (x[1000:], y[1000:]), ["a", "b", "c"])
+    splits = {"train": (x[:800], y[:800]), "val": (x[800:1000], y[800:1000]), "test": (x[1000:], y[1000:])}
+    rows, pred = ridge_rows(fit_ridge(*splits["train"]), splits, ["a", "b", "c"])
     table = frame(rows).set_index("label")
     assert pred.shape == (1000, 3)
     assert table.test_r2["a"] > 0.98

@@ -1,0 +1,268 @@
+"""The experiments of `latent_extraction`: each prepares, trains or probes, and returns a long DataFrame."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lib import denoising, latents, metrics, paths
+from lib.data.batches import Source, whole_set
+from lib.data.sets import PROBE_STREAM, describe, open_set
+from lib.heads import FeatureBatches, HeadTraining, predictions, standardised, train_regressor
+from lib.latents import FUSED, Cell
+from lib.models.blindspot import BlindSpotDenoiser, load_pretrained, merge_directions
+from lib.models.heads import MLPHead
+from lib.probes import RIDGE_ALPHA, frame, lightgbm_row, ridge_path, ridge_rows, score
+from lib.runs import cached
+from lib.runtime import Runtime
+from lib.studies.latent_extraction.config import LatentExtractionConfig
+
+SPECTRA_KEYS = ("window_aa", "noise_preset", "error_source", "labels", "mask_ratio")  # beside the data's fingerprint
+SPLITS = ("train", "val", "test")
+PRE, LAST, DECODER = "enc_pre_latent", "enc_last", "dec_input"
+GLOBAL, SEGMENTS = "global_mean", "seg_mean_K8"
+ALPHAS = (1e-3, 1.0, 30.0, 1e3, 3e4)  # Ridge penalties tried on raw flux, chosen on validation
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The denoiser's stars and the probes': sources, and labels (n, k) in their own units."""
+
+    pretrain: Source
+    train: Source
+    val: Source
+    test: Source
+
+    @property
+    def y(self) -> dict[str, Tensor]:
+        """Labels of the probes' splits."""
+        return {split: getattr(self, split).labels for split in SPLITS}
+
+
+@dataclass
+class Probed:
+    """Scores of a set of features, and the test predictions behind them (n, k) by cell."""
+
+    table: pd.DataFrame
+    predictions: dict[Cell, np.ndarray]
+    features: dict[str, dict[Cell, Tensor]] = field(default_factory=dict)
+
+
+def prepare(config: LatentExtractionConfig, runtime: Runtime, **changes: Any) -> Sets:
+    """Open the sets; `changes` of the noise: noise_level, error_source."""
+    device = runtime.device
+    sizes = {"train": config.n_train, "val": config.n_val, "test": config.n_test}
+    sets = {s: open_set(config, s, n, device=device, stream=PROBE_STREAM, **changes) for s, n in sizes.items()}
+    return Sets(open_set(config, "train", config.n_pretrain, device=device, **changes), **sets)
+
+
+def pretrained(
+    config: LatentExtractionConfig, runtime: Runtime, sets: Sets, *, noise_level: float | None = None, **changes: Any
+) -> tuple[BlindSpotDenoiser, pd.DataFrame]:
+    """Return the denoiser and its history, from the checkpoint, the run cache or a training; `changes` of the training."""
+    if config.checkpoint and noise_level is None and not changes:
+        return load_pretrained(paths.resolve(config.checkpoint)).to(runtime.device), pd.DataFrame()
+    shape, training = config.model_shape(), config.training(**changes)
+    key = {name: getattr(config, name) for name in (*SPECTRA_KEYS, "n_pretrain", "n_val")} | {
+        "noise_level": noise_level or config.noise_level
+    }
+    trainer = {} if config.devices * config.num_nodes == 1 else _trainer(config)
+    compute = partial(_pretrain, shape, training, sets, runtime, trainer)
+    settings = denoising.pretraining_key(shape, training) | key
+    data = describe(config)["fingerprint"]
+    folder = cached("denoiser", compute, config=settings, runtime=runtime, data=data, force=config.force)
+    return denoising.load(folder, runtime.device)
+
+
+def with_epochs(history: pd.DataFrame) -> pd.DataFrame:
+    """Return a history to draw; a checkpoint that came without one gives an empty frame."""
+    return history if len(history) else pd.DataFrame(columns=["epoch", "train_loss", "val_loss"], dtype=float)
+
+
+def parameters(denoiser: BlindSpotDenoiser) -> int:
+    """Return the number of trainable parameters."""
+    return sum(p.numel() for p in denoiser.parameters())
+
+
+def _trainer(config: LatentExtractionConfig) -> dict[str, Any]:
+    return {"devices": config.devices, "num_nodes": config.num_nodes, "strategy": config.strategy}
+
+
+def _pretrain(shape, training, sets: Sets, runtime: Runtime, trainer: dict, folder: Path) -> None:
+    denoising.pretrain(shape, training, sets.pretrain, sets.val, folder=folder, runtime=runtime, **trainer)
+
+
+def table_cells(config: LatentExtractionConfig, denoiser: BlindSpotDenoiser, pixels: int) -> list[Cell]:
+    """Return every (layer, pooling) of the table; a pooling with more segments than a layer has pixels is left out."""
+    depth = denoiser.config.num_layers
+    layers = [*(f"layer{i}" for i in range(depth - 1)), PRE, LAST, DECODER]
+    cells = [(layer, pooling) for layer in layers for pooling in config.poolings]
+    return [cell for cell in cells if latents.fits(denoiser, pixels, cell)] + [FUSED]
+
+
+def probe(
+    config: LatentExtractionConfig,
+    denoiser: BlindSpotDenoiser,
+    sets: Sets,
+    cells: Sequence[Cell],
+    *,
+    direction: str | None = None,
+    arm: str = "pretrained",
+) -> Probed:
+    """Extract features of every cell on the three splits, fit Ridge on train, choose nothing, score on val and test."""
+    direction = direction or config.direction
+    options = {"direction": direction, "edges": config.edges}
+    features = {s: latents.pooled(denoiser, getattr(sets, s), cells, **options) for s in SPLITS}
+    rows, predictions = [], {}
+    for cell in cells:
+        _, found, predictions[cell] = ridge(config, {s: features[s][cell] for s in SPLITS}, sets.y)
+        rows += [{"arm": arm, "layer": cell[0], "pooling": cell[1], "direction": direction, **row} for row in found]
+    return Probed(frame(rows), predictions, features)
+
+
+def ridge(config: LatentExtractionConfig, x: dict[str, Tensor], y: dict[str, Tensor], alphas: Sequence[float] = (RIDGE_ALPHA,)):
+    """Return the penalty that validation chooses for log g, one row of scores per label, and the test predictions."""
+    column = config.labels.index("log_g")
+    path = ridge_path(x["train"], y["train"], alphas)
+    errors = [(p.predict(x["val"])[:, column] - y["val"][:, column]).square().mean().item() for p in path]
+    best = int(np.argmin(errors))
+    splits = {split: (x[split], y[split]) for split in SPLITS}
+    return alphas[best], *ridge_rows(path[best], splits, config.labels, n_boot=config.n_boot, seed=config.seed)
+
+
+def trees(config: LatentExtractionConfig, runtime: Runtime, sets: Sets, probed: Probed, cells: Sequence[Cell]) -> pd.DataFrame:
+    """Probe features with LightGBM, label by label: the documents' second probe; log g alone without the arm `lightgbm`."""
+    rows = []
+    for cell in cells:
+        x = {s: probed.features[s][cell] for s in SPLITS}
+        for column, label in enumerate(config.labels):
+            if label != "log_g" and "lightgbm" not in config.arms:
+                continue
+            row, _ = _tree(config, runtime, x, sets.y, label, column)
+            head = {"arm": "pretrained", "layer": cell[0], "pooling": cell[1], "direction": config.direction}
+            rows.append(head | row)
+    return frame(rows)
+
+
+def _tree(config, runtime: Runtime, x: dict[str, Tensor], y: dict[str, Tensor], label: str, column: int):
+    pair = ((x["train"], y["train"]), (x["test"], y["test"]))
+    return lightgbm_row(*pair, label, column, seed=config.seed, threads=runtime.threads)
+
+
+def directions(config: LatentExtractionConfig, denoiser: BlindSpotDenoiser, sets: Sets) -> pd.DataFrame:
+    """Compare how the two reading directions are merged, at both last layers."""
+    cells = [(PRE, SEGMENTS), (LAST, SEGMENTS)]
+    names = ("forward", "mean", "concat")
+    return pd.concat([probe(config, denoiser, sets, cells, direction=name).table for name in names], ignore_index=True)
+
+
+def random_encoders(config: LatentExtractionConfig, sets: Sets) -> tuple[pd.DataFrame, dict[int, np.ndarray]]:
+    """Probe encoders with random weights, BatchNorm calibrated on training spectra: what the architecture alone gives."""
+    cells, tables, predictions = [(PRE, GLOBAL), (PRE, SEGMENTS), (LAST, SEGMENTS)], [], {}
+    for k in range(config.random_seeds):
+        model = denoising.build(config.model_shape(), config.training(), sets.pretrain, config.seed + 1000 + k)
+        probed = probe(config, calibrate(model, sets.pretrain), sets, cells, arm=f"random_{k}")
+        tables.append(probed.table)
+        predictions[k] = probed.predictions[PRE, SEGMENTS]
+    return pd.concat(tables, ignore_index=True), predictions
+
+
+@torch.no_grad()
+def calibrate(denoiser: BlindSpotDenoiser, source: Source, rows: int = 1024) -> BlindSpotDenoiser:
+    """Set the BatchNorm statistics of an untrained denoiser from spectra; returns it in eval mode, on their device."""
+    denoiser.to(source.labels.device).train()
+    for seen in itertools.islice(denoising.in_order(source, batch_size=128), -(-rows // 128)):
+        denoiser(denoising.stack_input(seen.noisy, seen.sigma, denoiser.config))
+    return denoiser.eval()
+
+
+def controls(config: LatentExtractionConfig, runtime: Runtime, sets: Sets) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Probe what needs no encoder: raw flux, noiseless flux, and the error vector alone, which must know nothing."""
+    seen = {s: whole_set(getattr(sets, s)) for s in SPLITS}
+    inputs = {"raw_flux": 0, "error_only": 1, "noiseless_flux": 3}
+    rows, predictions = [], {}
+    for name, part in inputs.items():
+        x = {s: values[part] for s, values in seen.items()}
+        best, found, predictions[name] = ridge(config, x, sets.y, ALPHAS)
+        rows += [{"arm": name, "alpha": best, **row} for row in found]
+    x = {s: values[0] for s, values in seen.items()}
+    row, pred = _tree(config, runtime, x, sets.y, "log_g", config.labels.index("log_g"))
+    predictions["raw_flux_lightgbm"] = pred
+    return frame([*rows, {"arm": "raw_flux", "alpha": np.nan, **row}]), predictions
+
+
+@torch.no_grad()
+def decoder_difference(denoiser: BlindSpotDenoiser, source: Source) -> float:
+    """Return the largest difference between `enc_last` and what the decoder really receives in a forward pass."""
+    seen = next(denoising.in_order(source, batch_size=32))
+    x = denoising.stack_input(seen.noisy, seen.sigma, denoiser.config)
+    heard: list[tuple[Tensor, ...]] = []
+    hook = denoiser.decoders_a[0].register_forward_pre_hook(lambda _, inputs: heard.append(inputs))
+    denoiser(x)
+    hook.remove()
+    received = heard[0][1] if len(heard[0]) == 2 else heard[0][0][:, : denoiser.config.embed_dim]
+    received = merge_directions(received, "concat")
+    expected = denoiser.latents(x, LAST, "concat")
+    if received.shape != expected.shape:  # the decoder got it upsampled
+        expected = F.interpolate(expected, size=received.shape[-1], mode="nearest")
+    return float((received - expected).abs().max())
+
+
+def documents_noise(config: LatentExtractionConfig, runtime: Runtime) -> pd.DataFrame:
+    """Repeat the main contrasts at the documents' noise_level 1.0, with a denoiser trained there."""
+    sets = prepare(config, runtime, noise_level=1.0)
+    denoiser, _ = pretrained(config, runtime, sets, noise_level=1.0, epochs=config.arm_epochs)
+    cells = [(layer, pooling) for layer in (PRE, LAST) for pooling in (GLOBAL, SEGMENTS)]
+    table = probe(config, denoiser, sets, cells, arm="noise_level_1").table
+    raw, _ = controls(config, runtime, sets)
+    return pd.concat([table, raw.assign(arm="noise_level_1_" + raw.arm)], ignore_index=True)
+
+
+def other_losses(config: LatentExtractionConfig, runtime: Runtime, sets: Sets) -> pd.DataFrame:
+    """Train with E1, E2 and the auxiliary label loss beside the main loss at equal epochs, and probe each."""
+    arms = {"e1": {"loss": "e1"}, "e2": {"loss": "e2"}, "label": {"label_weight": config.label_weight or 0.1}}
+    chosen = {name: changes for name, changes in arms.items() if name in config.arms}
+    tables = []
+    for name, changes in ({config.loss: {}} | chosen).items():
+        denoiser, _ = pretrained(config, runtime, sets, epochs=config.arm_epochs, **changes)
+        arm = f"{name}_{config.arm_epochs}_epochs"
+        tables.append(probe(config, denoiser, sets, [(PRE, SEGMENTS), (LAST, SEGMENTS)], arm=arm).table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def raw_mlp(config: LatentExtractionConfig, runtime: Runtime, sets: Sets) -> pd.DataFrame:
+    """Train the documents' MLP head on the noisy flux itself: the baseline that a linear raw baseline hides."""
+    column = config.labels.index("log_g")
+    x = {s: whole_set(getattr(sets, s), fields=("noisy",))[0] for s in SPLITS}
+    y = {s: labels[:, column : column + 1] for s, labels in sets.y.items()}
+    key = {name: getattr(config, name) for name in (*SPECTRA_KEYS, "n_train", "mlp_epochs", "noise_level")}
+    compute = partial(_raw_mlp, config, runtime, x, y)
+    data = describe(config)["fingerprint"]
+    folder = cached("raw_mlp", compute, config=key, runtime=runtime, data=data, force=config.force)
+    pred = {s: values.double().numpy() for s, values in load_file(folder / "predictions.safetensors").items()}
+    truth = {s: values.double().cpu().numpy() for s, values in y.items()}
+    r2 = {s: float(metrics.r2(truth[s], pred[s])[0]) for s in SPLITS}
+    scores = score(truth["test"][:, 0], pred["test"][:, 0], n_boot=config.n_boot, seed=config.seed)
+    head = {"arm": "raw_flux", "probe": "mlp", "label": "log_g", "dim": x["train"].shape[1]}
+    return frame([head | {"train_r2": r2["train"], "val_r2": r2["val"]} | scores])
+
+
+def _raw_mlp(config, runtime: Runtime, x: dict[str, Tensor], y: dict[str, Tensor], folder: Path) -> None:
+    torch.manual_seed(config.seed)
+    model = standardised(MLPHead(x["train"].shape[1]), x["train"], y["train"])
+    settings = HeadTraining(epochs=config.mlp_epochs, batch_size=128)
+    options = {"batch_size": settings.batch_size, "seed": config.seed}
+    plain = {s: FeatureBatches(lambda _, s=s: x[s], y[s], **options) for s in SPLITS}
+    mixed = FeatureBatches(lambda _: x["train"], y["train"], shuffle=True, **options)
+    shared = {"settings": settings, "runtime": runtime, "folder": folder, "name": "raw-flux MLP"}
+    train_regressor(model, mixed, plain["val"], y_scale=y["train"].std(0), **shared)
+    save_file({s: predictions(model, batches).cpu() for s, batches in plain.items()}, folder / "predictions.safetensors")

@@ -1,0 +1,100 @@
+"""What a run leaves: the denoiser, the recommended features as a teacher's target, a distilled student, the ceiling."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lib import denoising, latents
+from lib.data.batches import SpectraBatches
+from lib.data.sets import describe, open_grid
+from lib.files import write_json
+from lib.fisher import r2_ceiling
+from lib.latents import Cell
+from lib.models.blindspot import BlindSpotDenoiser, save_pretrained
+from lib.models.latent import pool_by_name
+from lib.models.student import Student
+from lib.probes import fit_ridge, frame
+from lib.runs import cached
+from lib.runtime import Runtime
+from lib.studies.latent_extraction.config import LatentExtractionConfig
+from lib.studies.latent_extraction.experiments import LAST, PRE, SEGMENTS, SPLITS, Probed, Sets, ridge
+from lib.train import Task, fit
+
+SPECTRA = ("window_aa", "mask_ratio", "noise_preset", "noise_level", "error_source", "grid_path")
+
+
+def publish(
+    config: LatentExtractionConfig, folder: Path, denoiser: BlindSpotDenoiser, sets: Sets, probed: Probed, cell: Cell
+) -> dict[str, Any]:
+    """Write denoiser, probe, encoder.json, teacher.h5 (the recommended cell) and layer_features.h5; return the recipe."""
+    save_pretrained(denoiser, folder / denoising.WEIGHTS)
+    recipe = {"layer": cell[0], "pooling": cell[1], "direction": config.direction, "edges": config.edges}
+    spectra = {name: getattr(config, name) for name in SPECTRA} | {"data": describe(config)["fingerprint"]}
+    pixels = {"n_pixels": len(sets.test.wave), "labels": config.labels}
+    write_json(folder / "encoder.json", recipe | pixels | {"spectra": spectra})
+    fit_ridge(probed.features["train"][cell], sets.train.labels).save(folder / "ridge_probe.json")
+    labels = {s: y.cpu().numpy() for s, y in sets.y.items()}
+    latents.write_features(folder / "teacher.h5", {s: {cell: probed.features[s][cell]} for s in SPLITS}, labels)
+    kept = [(layer, SEGMENTS) for layer in (PRE, LAST, "dec_input")]
+    features = {s: {c: probed.features[s][c] for c in kept} for s in SPLITS}
+    latents.write_features(folder / "layer_features.h5", features, labels)
+    return recipe
+
+
+def ceiling(config: LatentExtractionConfig, sets: Sets) -> pd.DataFrame:
+    """Return the Cramer-Rao ceiling of R2 per label at the noise of the test stars; empty for files (no derivatives)."""
+    if not config.embedded:
+        return pd.DataFrame(columns=["label", "r2_max", "r2_max_no_prior"])
+    grid = open_grid(config)
+    rows = min(config.ceiling_stars, len(sets.test), 256)
+    stars = getattr(sets.test, "source", sets.test).parameters[:rows]
+    sigma = next(denoising.in_order(sets.test)).sigma[:rows]
+    with_prior, without = (
+        r2_ceiling(grid, sigma.double().cpu(), prior=prior, stars=stars.double().cpu()) for prior in (True, False)
+    )
+    table = pd.DataFrame({"label": with_prior.index, "r2_max": with_prior.values, "r2_max_no_prior": without.values})
+    return table[table.label.isin(config.labels)].reset_index(drop=True)
+
+
+def distil(
+    config: LatentExtractionConfig, runtime: Runtime, denoiser: BlindSpotDenoiser, sets: Sets, probed: Probed, cell: Cell
+) -> pd.DataFrame:
+    """Train a small student on the teacher's recommended features and probe what it returns."""
+    student = Student(probed.features["train"][cell].shape[1], denoiser.config.in_channels)
+    compute = partial(_distil, config, runtime, denoiser, sets, probed.features["train"][cell], cell, student)
+    key = {"teacher": denoising.pretraining_key(config.model_shape(), config.training()), "cell": list(cell)}
+    key |= {"epochs": config.student_epochs, "n_train": config.n_train, "noise_level": config.noise_level}
+    folder = cached("student", compute, config=key, runtime=runtime, data=describe(config)["fingerprint"], force=config.force)
+    student.load_state_dict(torch.load(folder / "student.pt", weights_only=True))
+    student.to(runtime.device).eval()
+    x = {s: _imitate(student, denoiser, getattr(sets, s)) for s in SPLITS}
+    _, rows, _ = ridge(config, x, sets.y)
+    return frame([{"arm": "student", "layer": cell[0], "pooling": cell[1], "direction": config.direction, **r} for r in rows])
+
+
+@torch.no_grad()
+def _imitate(student: Student, denoiser: BlindSpotDenoiser, source) -> Tensor:
+    parts = denoising.in_order(source)
+    return torch.cat([student(denoising.stack_input(p.noisy, p.sigma, denoiser.config)) for p in parts])
+
+
+def _distil(config, runtime: Runtime, denoiser, sets: Sets, target: Tensor, cell: Cell, student: Student, folder: Path) -> None:
+    mean, scale = target.mean(0), target.std(0).clamp_min(1e-6)
+
+    def loss(model: Student, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        x = denoising.stack_input(*batch, denoiser.config)
+        with torch.no_grad():
+            wanted = pool_by_name(denoiser.latents(x, cell[0], config.direction), cell[1], config.edges)
+        return {"loss": F.mse_loss(model(x).float(), (wanted - mean) / scale)}
+
+    adam = partial(torch.optim.AdamW, lr=2e-3)
+    options = {"batch_size": 128, "seed": runtime.seed, "fields": ("noisy", "sigma")}
+    train, val = SpectraBatches(sets.train, shuffle=True, fresh=True, **options), SpectraBatches(sets.val, **options)
+    task = Task(student.to(runtime.device), loss, lambda model: adam(model.parameters()))
+    fit(task, train, val, folder=folder, epochs=config.student_epochs, runtime=runtime, name="student")
+    torch.save(student.state_dict(), folder / "student.pt")
