@@ -102,12 +102,23 @@ report.hypothesis("H1", "验收：原文九个单元中最好的测试 R² 不�
                   "Acceptance: the best of the documents' nine cells has a test R² of {limit} or more.", limit=0.5)  # fmt: skip
 report.hypothesis("H2", "假设：换层或换池化能把 R² 提到 {limit}；若停在 {stuck} 附近，就该换训练目标。",
                   "Hypothesis: another layer or pooling lifts R² to {limit}; stuck near {stuck}, the training objective must change.", limit=0.4, stuck=0.3)  # fmt: skip
-report.hypothesis("H3", "分段均值优于全局平均（同在 `enc_pre_latent`）。", "Segment means beat the global mean (both at `enc_pre_latent`).")
-report.hypothesis("H4", "`enc_pre_latent` 优于 `enc_last`（同为分段均值）。", "`enc_pre_latent` beats `enc_last` (both with segment means).")
+report.hypothesis(
+    "H3", "分段均值优于全局平均（同在 `enc_pre_latent`）。", "Segment means beat the global mean (both at `enc_pre_latent`)."
+)
+report.hypothesis(
+    "H4", "`enc_pre_latent` 优于 `enc_last`（同为分段均值）。", "`enc_pre_latent` beats `enc_last` (both with segment means)."
+)
+# %%
 report.hypothesis("H5", "池化的贡献大于层的贡献。", "Pooling contributes more than the layer.")
 
 # %%
-report.hypothesis("H6", "解码器的输入就是 `enc_last`（逐元素之差为零）。", "What the decoder receives is `enc_last` (no difference in any element).")
+report.hypothesis(
+    "H6",
+    "解码器的输入就是 `enc_last`（逐元素之差为零）。",
+    "What the decoder receives is `enc_last` (no difference in any element).",
+)
+
+# %%
 report.hypothesis("H7", "全局平均已足够读出有效温度和金属丰度：R² 不低于 {limit}。",
                   "A global mean is enough for T_eff and [M/H]: R² of {limit} or more.", limit=0.95)  # fmt: skip
 report.hypothesis("H8", "有效温度和金属丰度对池化不敏感：R² 之差不超过 {limit}。",
@@ -117,8 +128,14 @@ report.hypothesis("H9", "波长局部性：{all} 段中最关键的 {top} 段占
 report.hypothesis("H10", "没有过拟合：训练与测试 R² 之差不超过 {limit}。", "No overfitting: train and test R² differ by {limit} at most.", limit=0.05)  # fmt: skip
 
 # %%
-report.hypothesis("H11", "预训练的编码器优于同结构的随机编码器。", "The pretrained encoder beats random ones of the same architecture.")
-report.hypothesis("H12", "原文配置的潜表示不逊于直接用原始流量做岭回归。", "The documents' latents are no worse than Ridge on the raw flux.")
+report.hypothesis(
+    "H11", "预训练的编码器优于同结构的随机编码器。", "The pretrained encoder beats random ones of the same architecture."
+)
+report.hypothesis(
+    "H12", "原文配置的潜表示不逊于直接用原始流量做岭回归。", "The documents' latents are no worse than Ridge on the raw flux."
+)
+
+# %%
 report.hypothesis("H13", "误差通道不泄漏标签：只用误差向量的岭回归 R² 不超过 {limit}。",
                   "The error channel does not leak the label: Ridge on the error vector alone has R² of {limit} at most.", limit=0.05)  # fmt: skip
 
@@ -266,7 +283,9 @@ report.claim(
 
 # %%
 lines = study.curves(probed.table)
-report.figure("curves", plots.curves(study.of(lines, label="log_g"), ceiling=ceiling), "log g 的 R² 随层的变化。", "R² of log g by layer.")
+report.figure(
+    "curves", plots.curves(study.of(lines, label="log_g"), ceiling=ceiling), "log g 的 R² 随层的变化。", "R² of log g by layer."
+)
 seen = study.pattern(probed, truth, log_g)
 report.text("全局平均下判为模式 {pattern}：最好的是 `{layer}`，测试 R² 为 {r2:.3f}，比 `enc_last` 高 {gain:.3f}（区间 {gain_low:.3f} 到 {gain_high:.3f}）。",
             "Under the global mean this is pattern {pattern}: best is `{layer}` with a test R² of {r2:.3f}, {gain:.3f} above `enc_last` (interval {gain_low:.3f} to {gain_high:.3f}).", **seen)  # fmt: skip
@@ -286,7 +305,9 @@ report.table("variants", study.variants(probed.table, trees), "变体 V0 到 V5�
 # ### The other labels
 
 # %%
-report.figure("labels", plots.labels(lines, ceilings), "各标签的 R² 随层的变化与上限。", "R² of every label by layer, with its ceiling.")
+report.figure(
+    "labels", plots.labels(lines, ceilings), "各标签的 R² 随层的变化与上限。", "R² of every label by layer, with its ceiling."
+)
 plain = study.global_labels(probed.table)
 report.claim(
     "H7", metric="r2", criterion=Criterion("gt", 0.95), anchor="fig-labels", reported_as="latent_extraction.public.mh_r2", **plain,
@@ -326,7 +347,14 @@ report.claim(
 
 # %%
 hidden, share = study.occlusion(config, denoiser, sets, probed)
-report.figure("occlusion", plots.occlusion(hidden), "遮住一段波长后 R² 的损失（虚线为钙三重线）。", "What hiding one wavelength segment costs (dotted: Ca II triplet).")
+report.figure(
+    "occlusion",
+    plots.occlusion(hidden),
+    "遮住一段波长后 R² 的损失（虚线为钙三重线）。",
+    "What hiding one wavelength segment costs (dotted: Ca II triplet).",
+)
+
+# %%
 report.table("occlusion", hidden, "逐段遮挡。", "Occlusion by segment.", source=study.occlusion)
 report.claim(
     "H9", metric="share", criterion=Criterion("gt", 0.5, refute=0.25), anchor="fig-occlusion", **share,
@@ -420,10 +448,37 @@ report.text("导出的教师配置：`{layer}` + `{pooling}`，方向 {direction
 
 # %%
 report.table("params", config.table(), "本次运行的参数。", "Parameters of this run.")
-report.fact("best_r2", best.test_r2, "九个单元中最好的测试 R²", "best test R² of the nine cells", reported_as="mlp_head.ridge.test_r2")
-report.fact("layer_gain_pct", study.percent(effects, "layer_only"), "层的收益", "gain of the layer", unit="%", reported_as="latent_extraction.layer_gain_pct")
-report.fact("pooling_gain_pct", study.percent(effects, "pooling_only"), "池化的收益", "gain of the pooling", unit="%", reported_as="latent_extraction.pooling_gain_pct")
-report.fact("both_gain_pct", study.percent(effects, "both"), "两者合计的收益", "gain of both", unit="%", reported_as="latent_extraction.both_gain_pct")
+report.fact(
+    "best_r2", best.test_r2, "九个单元中最好的测试 R²", "best test R² of the nine cells", reported_as="mlp_head.ridge.test_r2"
+)
+report.fact(
+    "layer_gain_pct",
+    study.percent(effects, "layer_only"),
+    "层的收益",
+    "gain of the layer",
+    unit="%",
+    reported_as="latent_extraction.layer_gain_pct",
+)
+
+# %%
+report.fact(
+    "pooling_gain_pct",
+    study.percent(effects, "pooling_only"),
+    "池化的收益",
+    "gain of the pooling",
+    unit="%",
+    reported_as="latent_extraction.pooling_gain_pct",
+)
+
+# %%
+report.fact(
+    "both_gain_pct",
+    study.percent(effects, "both"),
+    "两者合计的收益",
+    "gain of both",
+    unit="%",
+    reported_as="latent_extraction.both_gain_pct",
+)
 report.fact("snr_gain", quality.gain.iloc[-1], "去噪的信噪比增益", "gain in S/N by denoising")
 report.fact("parameters", study.parameters(denoiser), "去噪器参数量", "parameters of the denoiser", reported_as="latent_extraction.denoiser.parameters")  # fmt: skip
 
