@@ -19,14 +19,14 @@ from vit_cases import save_toy_grid
 
 from lib import metrics, paths, runtime
 from lib.data.batches import SpectraBatches
-from lib.data.noise import BLOCK
+from lib.data.generated import GeneratedSpectra
 from lib.studies import vit_scaling
 from lib.studies.vit_scaling import VitScalingConfig, claims, evaluate, scaling
 from lib.studies.vit_scaling import training as training_module
 from lib.studies.vit_scaling.__main__ import main
 from lib.studies.vit_scaling.baselines import gathered, ridge_path
 from lib.studies.vit_scaling.config import points, vit_settings
-from lib.studies.vit_scaling.data import FirstRows, PixelWindow, open_sets
+from lib.studies.vit_scaling.data import observe, open_sets
 from lib.studies.vit_scaling.points import Sweep
 
 TOY = {
@@ -86,15 +86,14 @@ def test_every_model_is_trained_under_both_protocols_on_the_same_rows(config):
         }
 
 
-def test_a_smaller_set_is_the_first_part_of_a_larger_one_and_kept_rows_equal_made_ones(config):
+def test_a_smaller_set_is_the_first_part_of_a_larger_one(config):
     sets = open_sets(config, torch.device("cpu"))
-    assert torch.equal(sets.first(64).observe(0, 64).noisy, sets.train.observe(0, 64).noisy)
-    made = FirstRows(sets.train.source, 256)
-    assert made.kept is None
+    larger = open_sets(config.model_copy(update={"sizes": [64, 700]}), torch.device("cpu"))
     for epoch in (0, 3):
-        assert torch.allclose(made.observe(0, BLOCK, epoch=epoch).noisy, sets.train.observe(0, BLOCK, epoch=epoch).noisy)
+        small, large = (observe(s, 10, 60, epoch=epoch) for s in (sets.first(64), larger.train))
+        assert torch.allclose(small.noisy, large.noisy)
     with pytest.raises(ValueError, match="10000 rows"):
-        FirstRows(sets.train.source, 10_000)
+        sets.first(10_000)
 
 
 def test_validation_and_test_noise_is_fixed_and_training_noise_fresh_only_where_asked(config):
@@ -108,7 +107,7 @@ def test_validation_and_test_noise_is_fixed_and_training_noise_fresh_only_where_
             draws[fresh].append(next(iter(batches))[0])
     assert torch.equal(*draws[False])
     assert not torch.equal(*draws[True])
-    assert torch.equal(draws[False][0], train.observe(0, 64).noisy)
+    assert torch.equal(draws[False][0], observe(train, 0, 64).noisy)
 
 
 def test_ridge_from_sums_equals_scikit_learn(config):
@@ -117,7 +116,7 @@ def test_ridge_from_sums_equals_scikit_learn(config):
     x, y = gathered(sets.train, 2)
     best = float(max(search, key=search.get).removeprefix("alpha="))
     theirs = make_pipeline(StandardScaler(), Ridge(best)).fit(x.astype(float), y)
-    flux = sets.test.observe(0, 100).noisy
+    flux = observe(sets.test, 0, 100).noisy
     assert np.allclose(probe.predict(flux).numpy(), theirs.predict(flux.double().numpy()).reshape(-1, 1), atol=1e-4)
 
 
@@ -230,11 +229,11 @@ def test_scaling_statistics_recover_a_known_curve():
 
 
 def test_predict_command_writes_one_row_per_spectrum_in_order(results, tmp_path):
-    point, source = results.chosen("ablation", arm="sigma_head")[0], results.sets.test.source
+    point = results.chosen("ablation", arm="sigma_head")[0]
     (tmp_path / "model").mkdir()
     vit_scaling.publish(results, point, tmp_path / "model")
     assert not list((tmp_path / "model").glob("*.pt"))
-    whole = type(source)(results.grid, 40, seed=results.config.seed, split="test", norm="none")
+    whole = GeneratedSpectra(results.grid, 40, seed=results.config.seed, split="test", norm="none")
     file = whole.write_hdf5(tmp_path / "a.h5")
     args = ["predict", "--model", str(tmp_path / "model"), "--in", str(file), "--out", str(tmp_path / "y.csv")]
     assert main(args) == 0
@@ -259,13 +258,13 @@ def test_predict_refuses_what_does_not_fit_in_a_sentence(results, tmp_path, caps
     assert main(["predict", "--model", str(tmp_path), "--in", "x", "--out", "y"]) == 2
     assert "model.safetensors" in capsys.readouterr().err
     other = save_toy_grid(tmp_path / "other.safetensors", pixels=100)
-    source = type(results.sets.test.source)(type(results.grid).load(other), 4, norm="none")
+    source = GeneratedSpectra(type(results.grid).load(other), 4, norm="none")
     assert main([*call, str(source.write_hdf5(tmp_path / "b.h5"))]) == 2
     assert "resample" in capsys.readouterr().err
 
 
 def test_users_files_train_through_the_same_points(config, results, tmp_path):
-    made = type(results.sets.test.source)
+    made = GeneratedSpectra
     for k, split in enumerate(("train", "val", "test")):
         made(results.grid, 300, seed=k, split=split, norm="none").write_hdf5(tmp_path / f"{split}.h5")
     changes = {"data_dir": str(tmp_path), "train_path": ["train.h5"], "val_path": "val.h5", "test_path": "test.h5"}
@@ -274,7 +273,7 @@ def test_users_files_train_through_the_same_points(config, results, tmp_path):
     found = vit_scaling.run(user, vit_scaling.start(user))
     assert found.ladder().query("model == 'ridge'").r2.min() > 0.5
     assert np.isnan(evaluate.ceiling_of(found))
-    assert isinstance(found.sets.train.source, PixelWindow)
+    assert len(found.sets.wave) % 32 == 0
     with pytest.raises(ValueError, match=r"absent\.h5"):
         Sweep(user.model_copy(update={"val_path": "absent.h5"}), vit_scaling.start(user))
 

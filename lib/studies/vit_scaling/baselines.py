@@ -8,35 +8,34 @@ import torch
 from torch import Tensor
 
 from lib import metrics
+from lib.data.batches import Source
 from lib.probes import RidgeProbe
-from lib.studies.vit_scaling.data import FirstRows
+from lib.studies.vit_scaling.data import observe
 
 ROWS = 4096  # rows that are made and added up at a time
 STOP_AFTER = 50  # LightGBM rounds without gain on validation
 
 
-def chunks(source: FirstRows, copies: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+def chunks(source: Source, copies: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (noisy flux, labels) of a source; copy 0 is its fixed noise, each further copy a new draw."""
     for copy in range(copies):
         for start in range(0, len(source), ROWS):
-            part = source.observe(start, min(start + ROWS, len(source)), epoch=copy)
+            part = observe(source, start, min(start + ROWS, len(source)), epoch=copy)
             yield part.noisy, part.labels
 
 
-def gathered(source: FirstRows, copies: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def gathered(source: Source, copies: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Return all (noisy flux, labels) as float32 arrays."""
     parts = list(chunks(source, copies))
     return tuple(torch.cat(values).float().cpu().numpy() for values in zip(*parts, strict=True))
 
 
-def ridge_path(
-    train: FirstRows, val: FirstRows, alphas: Sequence[float], copies: int = 1
-) -> tuple[RidgeProbe, dict[str, float]]:
+def ridge_path(train: Source, val: Source, alphas: Sequence[float], copies: int = 1) -> tuple[RidgeProbe, dict[str, float]]:
     """Fit Ridge on standardised pixels for every penalty from sums over the rows; keep the best R2 on validation.
 
     Memory is that of one L x L float64 matrix, whatever the number of rows. Returns the probe and its search.
     """
-    pixels = train.observe(0, 1).noisy.shape[1]
+    pixels = len(train.wave)
     device = train.labels.device
     total, sums, cross = 0, torch.zeros(pixels + 1, dtype=torch.float64, device=device), 0.0
     for flux, labels in chunks(train, copies):
@@ -60,7 +59,7 @@ def ridge_path(
 
 
 def search_lightgbm(
-    train: FirstRows, val: FirstRows, *, leaves: Sequence[int], rates: Sequence[float], rounds: int, features: float,
+    train: Source, val: Source, *, leaves: Sequence[int], rates: Sequence[float], rounds: int, features: float,
     copies: int, seed: int, threads: int,
 ) -> tuple[lightgbm.Booster, dict[str, float]]:  # fmt: skip
     """Fit LightGBM per (leaves, rate), the number of rounds by early stopping on validation; keep the best R2 there."""

@@ -11,6 +11,7 @@ from scipy import stats
 from lib.models.vit import flops
 from lib.studies.vit_scaling import scaling
 from lib.studies.vit_scaling.config import Point, VitScalingConfig, model_config
+from lib.studies.vit_scaling.data import observe
 from lib.studies.vit_scaling.evaluate import Results
 
 # The documents' Run 1, by parameter; n_train is stated for one million rows.
@@ -88,7 +89,7 @@ def augmentation_gain(results: Results) -> dict[str, float] | None:
 def bootstrap_spearman(results: Results, point: Point) -> dict[str, float]:
     """Return Spearman's correlation of |label residual| with a star's mean flux error, with its 95 % interval."""
     stars = range(0, len(results.truth), 512)
-    parts = [results.sets.test.observe(a, min(a + 512, len(results.truth))).sigma.mean(1) for a in stars]
+    parts = [observe(results.sets.test, a, min(a + 512, len(results.truth))).sigma.mean(1) for a in stars]
     error = stats.rankdata(torch.cat(parts).cpu().numpy())
     residual = stats.rankdata(np.abs(results.truth - results.pred(point)))
     rows = np.random.default_rng(results.config.seed).integers(0, len(error), (results.config.fit_draws, len(error)))

@@ -14,6 +14,7 @@ from lib.fisher import r2_ceiling
 from lib.models.vit import SpectrumViT
 from lib.studies.vit_scaling import scaling
 from lib.studies.vit_scaling.config import Point
+from lib.studies.vit_scaling.data import observe
 from lib.studies.vit_scaling.points import Sweep, load, read
 
 COVERAGE = (0.5, 0.683, 0.9, 0.954)
@@ -159,7 +160,7 @@ def ceiling_of(results: Results, rows: np.ndarray | None = None, *, free: int | 
         return float("nan")
     rows = np.arange(len(sets.test)) if rows is None else rows
     picked = rows[np.linspace(0, len(rows) - 1, min(len(rows), config.ceiling_stars)).astype(int)]
-    sigma = torch.cat([sets.test.observe(int(i), int(i) + 1).sigma for i in picked]).cpu()
+    sigma = sets.test.take(torch.as_tensor(picked), None).sigma.cpu()
     labels = sets.grid.labels[: free or len(sets.grid.labels)]
     found = r2_ceiling(sets.grid, sigma.clamp_min(1e-9), labels, stars=sets.parameters[picked])
     return float(found[config.label])
@@ -210,7 +211,7 @@ def linear_invariance(results: Results, point: Point) -> pd.DataFrame:
 def attention(results: Results, point: Point, stars: int = 128) -> pd.DataFrame:
     """Return mean attention per patch and layer over test stars: wave_aa (patch centre), layer, attention times patches."""
     model = results.model(point)
-    noisy = results.sets.test.observe(0, min(stars, len(results.truth))).noisy.cpu()
+    noisy = observe(results.sets.test, 0, min(stars, len(results.truth))).noisy.cpu()
     weight = model.patch_attention(noisy).mean(0).numpy()  # (layers, patches)
     weight = weight / weight.sum(1, keepdims=True) * weight.shape[1]
     starts = np.arange(weight.shape[1]) * model.config.step

@@ -11,13 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lib.data.grid import SpectralGrid
+from lib.data.views import First
 from lib.files import read_json, replacing, write_json
 from lib.progress import Progress
 from lib.runs import cached, is_cached
 from lib.runtime import Runtime
 from lib.studies.vit_scaling.baselines import ROWS, chunks, ridge_path, search_lightgbm
 from lib.studies.vit_scaling.config import Point, VitScalingConfig, model_config, points
-from lib.studies.vit_scaling.data import FirstRows, Sets, data_key, fingerprint, open_grid, open_sets
+from lib.studies.vit_scaling.data import Sets, data_key, fingerprint, observe, open_grid, open_sets
 from lib.studies.vit_scaling.training import load, logger, predict, train_vit
 
 STEP = "vit_scaling"
@@ -88,7 +89,7 @@ class Sweep:
         write_json(folder / "point.json", {"seconds": time.monotonic() - began, **found})
 
 
-def _vit(point: Point, folder: Path, train: FirstRows, sets: Sets, runtime: Runtime, config: VitScalingConfig) -> dict:
+def _vit(point: Point, folder: Path, train: First, sets: Sets, runtime: Runtime, config: VitScalingConfig) -> dict:
     settings = point.settings
     trainer: dict[str, Any] = {"logger": logger(config.logger, folder)}
     if config.devices > 1 or config.num_nodes > 1:
@@ -101,29 +102,29 @@ def _vit(point: Point, folder: Path, train: FirstRows, sets: Sets, runtime: Runt
     )  # fmt: skip
     out = {}
     for name, part in (("train", train), ("val", sets.val), ("test", sets.test)):
-        rows = part.observe(0, min(len(part), len(sets.test)))
+        rows = observe(part, 0, min(len(part), len(sets.test)))
         out[name], sigma = predict(model, scaler, rows.noisy, precision=runtime.precision)
         if sigma is not None:
             out[f"{name}_sigma"] = sigma
     return {"predictions": out, "label_scale": scaler.scale[0], **read_json(folder / "training.json")}
 
 
-def _ridge(point: Point, folder: Path, train: FirstRows, sets: Sets, runtime: Runtime, config: VitScalingConfig) -> dict:
+def _ridge(point: Point, folder: Path, train: First, sets: Sets, runtime: Runtime, config: VitScalingConfig) -> dict:
     probe, search = ridge_path(train, sets.val, point.settings["alphas"], point.settings["copies"])
     probe.save(folder / "ridge.json")
     return {"predictions": _apply(probe.predict, train, sets), "search": search}
 
 
-def _lightgbm(point: Point, folder: Path, train: FirstRows, sets: Sets, runtime: Runtime, config: VitScalingConfig) -> dict:
+def _lightgbm(point: Point, folder: Path, train: First, sets: Sets, runtime: Runtime, config: VitScalingConfig) -> dict:
     booster, search = search_lightgbm(train, sets.val, seed=point.seed, threads=runtime.threads, **point.settings)
     booster.save_model(folder / "lightgbm.txt")
     found = _apply(lambda x: torch.from_numpy(booster.predict(x.cpu().numpy()))[:, None], train, sets)
     return {"predictions": found, "search": search}
 
 
-def _apply(predictor, train: FirstRows, sets: Sets) -> dict[str, torch.Tensor]:
+def _apply(predictor, train: First, sets: Sets) -> dict[str, torch.Tensor]:
     """Return predictions of a baseline on validation, test and as many training rows."""
-    few = FirstRows(train, min(len(train), max(ROWS, len(sets.test))))
+    few = First(train, min(len(train), max(ROWS, len(sets.test))))
     parts = {"train": few, "val": sets.val, "test": sets.test}
     found = {name: torch.cat([predictor(flux).float().cpu() for flux, _ in chunks(part)]) for name, part in parts.items()}
     return found | {"train": found["train"][: len(sets.test)]}

@@ -12,13 +12,13 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from torch import Tensor, nn
 
 from lib import metrics
-from lib.data.batches import SpectraBatches
+from lib.data.batches import Source, SpectraBatches
 from lib.data.labels import LabelScaler
 from lib.files import write_csv, write_json
 from lib.losses.regression import loss_on_batch
 from lib.models.vit import SpectrumViT, ViTConfig, load_pretrained, save_pretrained
 from lib.runtime import Runtime
-from lib.studies.vit_scaling.data import FirstRows
+from lib.studies.vit_scaling.data import observe
 from lib.train import Task, fit
 
 SCALING_ROWS = 4096  # training rows whose pixels set the input scaling
@@ -27,7 +27,7 @@ FIELDS = ("noisy", "labels", "sigma")
 
 
 def train_vit(
-    folder: Path, train: FirstRows, val: FirstRows, config: ViTConfig, settings: dict[str, Any], *, epochs: int, fresh: bool,
+    folder: Path, train: Source, val: Source, config: ViTConfig, settings: dict[str, Any], *, epochs: int, fresh: bool,
     runtime: Runtime, trainer: dict[str, Any] | None = None, compiled: bool = False,
 ) -> tuple[SpectrumViT, LabelScaler]:  # fmt: skip
     """Train on a source, keep the epoch of best validation MAE, write model, scaler, history and sizes into `folder`.
@@ -68,9 +68,9 @@ def train_vit(
     return model, scaler
 
 
-def pixel_statistics(train: FirstRows) -> tuple[Tensor, Tensor]:
+def pixel_statistics(train: Source) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation (L,) of noisy flux over the first training rows."""
-    noisy = train.observe(0, min(SCALING_ROWS, len(train))).noisy
+    noisy = observe(train, 0, min(SCALING_ROWS, len(train))).noisy
     scale = noisy.std(0)
     return noisy.mean(0), torch.where(scale > 0, scale, torch.ones_like(scale))
 
