@@ -22,6 +22,7 @@ from lib.data.batches import SpectraBatches
 from lib.data.generated import GeneratedSpectra
 from lib.studies import vit_scaling
 from lib.studies.vit_scaling import VitScalingConfig, claims, evaluate, scaling
+from lib.studies.vit_scaling import __main__ as command
 from lib.studies.vit_scaling import training as training_module
 from lib.studies.vit_scaling.__main__ import main
 from lib.studies.vit_scaling.baselines import gathered, ridge_path
@@ -123,7 +124,7 @@ def test_ridge_from_sums_equals_scikit_learn(config):
 def test_a_killed_point_resumes_to_the_numbers_of_an_undisturbed_one(config, tmp_path, monkeypatch):
     config = config.model_copy(update={"sizes": [256], "epochs": [4], "fresh_sizes": [], "fresh_epochs": [], "ablations": []})
     rt = vit_scaling.start(config)
-    whole = pd.read_csv(Sweep(config, rt).run(0)[0] / "history.csv")
+    whole = pd.read_csv(Sweep(config, rt).run([0])[0] / "history.csv")
     monkeypatch.setattr(paths, "RUNS", tmp_path / "again")
     draw = training_module._loss
 
@@ -140,10 +141,10 @@ def test_a_killed_point_resumes_to_the_numbers_of_an_undisturbed_one(config, tmp
 
     monkeypatch.setattr(training_module, "_loss", deadly)
     with pytest.raises(RuntimeError, match="killed"):
-        Sweep(config, rt).run(0)
+        Sweep(config, rt).run([0])
     assert not Sweep(config, rt).status().done[0]
     monkeypatch.setattr(training_module, "_loss", draw)
-    folder = Sweep(config, rt).run(0)[0]
+    folder = Sweep(config, rt).run([0])[0]
     pd.testing.assert_frame_equal(pd.read_csv(folder / "history.csv"), whole)
 
 
@@ -281,7 +282,7 @@ def test_users_files_train_through_the_same_points(config, results, tmp_path):
 @pytest.mark.parametrize("kind", ["csv", "none"])
 def test_training_log_is_a_parameter(config, kind):
     config = config.model_copy(update={"logger": kind, "ablations": []})
-    folder = Sweep(config, vit_scaling.start(config)).run(0)[0]
+    folder = Sweep(config, vit_scaling.start(config)).run([0])[0]
     assert (folder / "log" / "version_0" / "metrics.csv").is_file() == (kind == "csv")
 
 
@@ -292,6 +293,17 @@ def test_missing_logger_package_is_a_sentence(tmp_path):
         training_module.logger("wandb", tmp_path)
 
 
+def test_shares_cover_every_distinct_training_once(config):
+    sweep = Sweep(config, vit_scaling.start(config))
+    shares = [sweep.share(k, 3) for k in (1, 2, 3)]
+    together = [i for share in shares for i in share]
+    assert len(together) == len(set(together))
+    keys = {json.dumps(p.key(), sort_keys=True) for p in sweep.points}
+    assert {json.dumps(sweep.points[i].key(), sort_keys=True) for i in together} == keys
+    with pytest.raises(ValueError, match="K should lie"):
+        command._part("4/3")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "ddp_find_unused_parameters_true"])
 def test_two_processes_train_one_point_together(grid, tmp_path, strategy):
@@ -300,9 +312,9 @@ def test_two_processes_train_one_point_together(grid, tmp_path, strategy):
     code = "import sys; from pathlib import Path; from lib import paths; paths.RUNS = Path(sys.argv.pop(1))\n"
     code += "from lib.studies.vit_scaling.__main__ import main; sys.exit(main(sys.argv[1:]))"
     (tmp_path / "go.py").write_text(code)
-    command = [sys.executable, str(tmp_path / "go.py"), str(tmp_path / "runs"), "run", "--params", str(tmp_path / "p.yaml")]
+    words = [sys.executable, str(tmp_path / "go.py"), str(tmp_path / "runs"), "run", "--params", str(tmp_path / "p.yaml")]
     env = os.environ | {"PYTHONPATH": str(paths.ROOT)}
-    done = subprocess.run([*command, "--index", "0"], capture_output=True, text=True, env=env, timeout=240, check=False)
+    done = subprocess.run([*words, "--index", "0"], capture_output=True, text=True, env=env, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     folder = next(Path(tmp_path / "runs" / "vit_scaling").glob("*/point.json")).parent
     assert json.loads((folder / "complete.json").read_text())["step"] == "vit_scaling"

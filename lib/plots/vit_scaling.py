@@ -121,10 +121,7 @@ def attention_over_wavelength(
     behind = ax.twinx()
     behind.plot(spectrum.wave_aa, spectrum.flux, color="0.7", lw=0.6, zorder=0)
     behind.set_ylabel("mean flux", color="0.5")
-    top = ax.get_ylim()[1]
-    for name, wave in features:
-        ax.axvline(wave, color="0.4", lw=0.8, ls=":")
-        ax.annotate(name, (wave, top), rotation=90, fontsize=7, ha="right", va="top")
+    _mark(ax, features)
     ax.set(xlabel="wavelength (Angstrom)", ylabel="attention / uniform")
     ax.legend(fontsize="small", loc="lower left")
     return ax
@@ -151,3 +148,22 @@ def coverage(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="nominal coverage", ylabel="reached coverage")
     ax.legend(fontsize="small")
     return ax
+
+
+@styled
+def example(spectrum: pd.DataFrame, features: Sequence[tuple[str, float]], *, ax: Axes | None = None) -> Axes:
+    """Draw one spectrum with and without noise, features marked; spectrum: wave_aa, flux, noisy."""
+    ax = new_axes(ax, 9, 3.2)
+    ax.plot(spectrum.wave_aa, spectrum.noisy, color="0.75", lw=0.6, label="noisy")
+    ax.plot(spectrum.wave_aa, spectrum.flux, color=colour("vit"), lw=1, label="noiseless")
+    _mark(ax, features)
+    ax.set(xlabel="wavelength (Angstrom)", ylabel="flux / mean flux")
+    ax.legend(fontsize="small", loc="lower left")
+    return ax
+
+
+def _mark(ax: Axes, features: Sequence[tuple[str, float]]) -> None:
+    top = ax.get_ylim()[1]
+    for name, wave in features:
+        ax.axvline(wave, color="0.4", lw=0.8, ls=":")
+        ax.annotate(name, (wave, top), rotation=90, fontsize=7, ha="right", va="top")

@@ -35,8 +35,7 @@ def parameter_table(model: SpectrumViT) -> pd.DataFrame:
     )
     table["per_block"] = (table.parameters // model.config.num_layers).where(table.in_block)
     total = pd.DataFrame({"tensors": table.tensors.sum(), "parameters": table.parameters.sum()}, index=["total"])
-    table = pd.concat([table.drop(columns="in_block"), total]).rename_axis("component").reset_index()
-    return table.astype({"per_block": "Int64"})
+    return pd.concat([table.drop(columns="in_block"), total]).rename_axis("component").reset_index()
 
 
 def _on_meta(config: ViTConfig) -> SpectrumViT:

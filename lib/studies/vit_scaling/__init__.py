@@ -8,6 +8,7 @@ from lib.runtime import Runtime, start
 from lib.studies.vit_scaling import claims, evaluate
 from lib.studies.vit_scaling.apply import predict_file, publish
 from lib.studies.vit_scaling.config import ARMS, Point, VitScalingConfig, model_config, points, vit_settings
+from lib.studies.vit_scaling.data import fingerprint
 from lib.studies.vit_scaling.evaluate import Results
 from lib.studies.vit_scaling.points import Sweep
 
@@ -20,6 +21,8 @@ __all__ = [
     "VitScalingConfig",
     "claims",
     "evaluate",
+    "fingerprint",
+    "judge",
     "model_config",
     "points",
     "predict_file",
@@ -31,9 +34,10 @@ __all__ = [
 
 
 Config = VitScalingConfig
+judge = claims.judge
 
 
 def run(config: VitScalingConfig, runtime: Runtime) -> Results:
     """Compute every point that the cache does not have, and return them all."""
     sweep = Sweep(config, runtime)
-    return Results(sweep, sweep.run())
+    return Results(sweep, sweep.run_in_processes())

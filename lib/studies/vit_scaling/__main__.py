@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(command=function)
         if name == "run":
             command.add_argument("--index", type=int, help="one point by its number in `points` (default: all)")
-            command.add_argument("--part", default="1/1", help="K/N: every N-th point from the K-th on, for N jobs")
+            command.add_argument("--part", default="1/1", help="K/N: the K-th of N shares of about equal cost, for N jobs")
     command = commands.add_parser("predict", help="predict the labels of an HDF5 file of spectra")
     command.add_argument("--model", type=Path, required=True, help="model/ folder of a finished run")
     command.add_argument("--in", dest="source", type=Path, required=True, help="HDF5 file in the layout of docs/spectra.md")
@@ -56,22 +56,22 @@ def _points(arguments: argparse.Namespace) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     sweep = _sweep(arguments)
-    every = range(len(sweep.points))[_part(arguments.part)]
-    chosen = every if arguments.index is None else [arguments.index]
-    for index in chosen:
-        if not 0 <= index < len(sweep.points):
-            raise ValueError(f"--index is {index}, but the points are 0 to {len(sweep.points) - 1}")
-        sys.stdout.write(f"{index} {sweep.run(index)[0]}\n")
+    last = len(sweep.points) - 1
+    if arguments.index is not None and not 0 <= arguments.index <= last:
+        raise ValueError(f"--index is {arguments.index}, but the points are 0 to {last}")
+    chosen = sweep.share(*_part(arguments.part)) if arguments.index is None else [arguments.index]
+    for index, folder in zip(chosen, sweep.run(chosen), strict=True):
+        sys.stdout.write(f"{index} {folder}\n")
 
 
-def _part(text: str) -> slice:
+def _part(text: str) -> tuple[int, int]:
     try:
-        first, count = (int(word) for word in text.split("/"))
+        k, of = (int(word) for word in text.split("/"))
     except ValueError:
         raise ValueError(f"--part is {text!r}; write K/N such as 2/8") from None
-    if not 1 <= first <= count:
+    if not 1 <= k <= of:
         raise ValueError(f"--part is {text!r}; K should lie between 1 and N")
-    return slice(first - 1, None, count)
+    return k, of
 
 
 def _predict(arguments: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from lib.models.vit import flops
+from lib.models.vit import ViTConfig, flops
 from lib.studies.vit_scaling import scaling
 from lib.studies.vit_scaling.config import Point, VitScalingConfig, model_config
 from lib.studies.vit_scaling.data import observe
@@ -21,7 +21,29 @@ DOCUMENT = {
     "batch_size": 256, "epochs": 200, "n_train": 1_000_000, "n_val": 1000, "n_test": 10_000, "clip": 0.5, "patience": 500,
     "noise_level": 1.0, "pixels": 4096,
 }  # fmt: skip
+DOCUMENT_MODEL = ViTConfig()
 ENOUGH = 1_000_000  # training rows that the documents' hypothesis is about
+
+
+def judge(
+    report: Any, key: str, found: Mapping[str, float] | None, criterion: Any, anchor: str, *, why: tuple[str, str] = ("", ""),
+    metric: str = "r2", reported_as: str | None = None, **facts: Any,
+) -> None:  # fmt: skip
+    """Give `report` the verdict on a claim, or the reason `why` (zh, en) it is not tested where nothing was found.
+
+    found  value, and low and high where there is an interval; facts: the three sentences and what they mention
+    """
+    if found is None:
+        zh, en = (text.format(**facts) for text in why)
+        report.not_tested(key, metric=metric, criterion=criterion, zh=zh, en=en, anchor=anchor, reported_as=reported_as)
+        return
+    given = {name: found.get(name) for name in ("value", "low", "high")}
+    report.claim(key, metric=metric, criterion=criterion, anchor=anchor, reported_as=reported_as, **given, **facts)
+
+
+def finite(value: float) -> float | None:
+    """Return a number, or None for the NaN that stands for what a run could not compute."""
+    return float(value) if np.isfinite(value) else None
 
 
 def recipe(config: VitScalingConfig, pixels: int) -> pd.DataFrame:
@@ -96,3 +118,32 @@ def bootstrap_spearman(results: Results, point: Point) -> dict[str, float]:
     draws = [np.corrcoef(residual[r], error[r])[0, 1] for r in rows]
     low, high = np.quantile(draws, scaling.LEVELS)
     return {"value": float(np.corrcoef(residual, error)[0, 1]), "low": float(low), "high": float(high)}
+
+
+def slope(table: pd.DataFrame) -> dict[str, float] | None:
+    """Return the ViT's gain of R2 per decade under fixed noise from the scaling table; None where it has one size."""
+    rows = table[(table.model == "vit") & (table.protocol == "fixed")] if len(table) else table
+    return {"value": rows.slope.iloc[0], "low": rows.low.iloc[0], "high": rows.high.iloc[0]} if len(rows) else None
+
+
+def crossing_text(results: Results) -> dict[str, str]:
+    """Say from which n the ViT stays above LightGBM under fixed noise, in both languages."""
+    curves, _ = results.curves()
+    vit, trees = curves["fixed", "vit"], curves["fixed", "lightgbm"]
+    n = scaling.crossing(vit, trees)
+    if n is None:
+        return {"zh": "在本阶梯内未出现", "en": "not within this ladder"}
+    if n <= min(vit):
+        return {"zh": f"不晚于 n = {min(vit):,}", "en": f"at or below n = {min(vit):,}"}
+    return {"zh": f"n ≈ {n:,.0f}", "en": f"n ≈ {n:,.0f}"}
+
+
+def precision_speed(results: Results) -> dict[str, float] | None:
+    """Return how many times faster mixed precision trains than fp32; None without a GPU or without both arms."""
+    rate = {}
+    for arm in ("precision_fp32", "precision_fp16", "precision_bf16"):
+        for point in results.chosen("ablation", arm=arm):
+            rate[arm] = results.found[id(point)][0]["spectra_per_s"]
+    mixed = max((v for k, v in rate.items() if k != "precision_fp32"), default=None)
+    on_gpu = results.sets.train.device.type == "cuda"
+    return {"value": mixed / rate["precision_fp32"]} if on_gpu and mixed and "precision_fp32" in rate else None

@@ -96,7 +96,7 @@ class VitScalingConfig(StudyConfig):
     clip: float = param(0.5, "gradient clip (0: off)", "梯度裁剪（0：关闭）", ge=0)
     patience: int = param(500, "epochs without gain before stopping", "早停耐心（轮）", ge=1)
     deterministic: bool = param(True, "ask for deterministic kernels", "要求确定性算子")
-    compile: bool = param(False, "torch.compile the model (GPU)", "用 torch.compile 编译模型（GPU）")
+    compile_model: bool = param(False, "torch.compile the model (GPU)", "用 torch.compile 编译模型（GPU）")
     devices: int = param(1, "devices per node", "每个节点的设备数", ge=1)
     num_nodes: int = param(1, "nodes", "节点数", ge=1)
     strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true", "ddp_spawn", "ddp_notebook"] = param(
@@ -106,6 +106,7 @@ class VitScalingConfig(StudyConfig):
         "csv", "training log; wandb stays offline", "训练日志；wandb 为离线模式"
     )
 
+    workers: int = param(1, "processes that compute sweep points", "计算扫描点的进程数", ge=1, le=64)
     sizes: list[int] = param([128, 256, 512], "training sizes of the ladder", "规模阶梯的训练样本数", min_length=1)
     epochs: list[int] = param([2, 2, 2], "epochs at each size", "各规模的训练轮数", min_length=1)
     fresh_sizes: list[int] = param([512], "sizes also trained with fresh noise", "另用逐轮新噪声训练的规模")

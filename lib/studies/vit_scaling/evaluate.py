@@ -1,6 +1,6 @@
 """Turn the points' predictions on one fixed test set into the study's tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +219,52 @@ def attention(results: Results, point: Point, stars: int = 128) -> pd.DataFrame:
     return pd.DataFrame(
         [{"wave_aa": w, "layer": k + 1, "attention": weight[k, i]} for k in range(len(weight)) for i, w in enumerate(wave)]
     )
+
+
+def snr_quantiles(results: Results, reported: Mapping[int, float]) -> pd.DataFrame:
+    """Return quantiles of the test spectra's S/N beside reported ones: percent, this_run, reported_public."""
+    stars = results.sets.stars
+    if "snr" not in stars:
+        return pd.DataFrame(columns=["percent", "this_run", "reported_public"])
+    rows = [
+        {"percent": q, "this_run": float(np.quantile(stars.snr, q / 100)), "reported_public": v} for q, v in reported.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def example(results: Results, row: int = 0) -> pd.DataFrame:
+    """Return one test spectrum: wave_aa, flux, noisy, sigma."""
+    spectrum = observe(results.sets.test, row, row + 1)
+    columns = {name: getattr(spectrum, name)[0].cpu().numpy() for name in ("flux", "noisy", "sigma")}
+    return pd.DataFrame({"wave_aa": np.asarray(results.sets.wave), **columns})
+
+
+def mean_spectrum(results: Results, stars: int = 256) -> pd.DataFrame:
+    """Return the mean noiseless test spectrum: wave_aa, flux."""
+    flux = observe(results.sets.test, 0, min(stars, len(results.truth))).flux.mean(0).cpu().numpy()
+    return pd.DataFrame({"wave_aa": np.asarray(results.sets.wave), "flux": flux})
+
+
+def brief(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of scores that a page shows."""
+    names = [
+        "model",
+        "protocol",
+        "n_train",
+        "noise_level",
+        "epochs",
+        "seed",
+        "r2",
+        "low",
+        "high",
+        "mae_dex",
+        "train_r2",
+        "gap",
+        "seconds",
+    ]
+    return rows[[name for name in names if name in rows]]
+
+
+def brief_arms(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of the ablations that a page shows."""
+    return rows[["arm", "r2", "low", "high", "gain", "gain_low", "gain_high", "mae_dex", "gap", "spectra_per_s"]]

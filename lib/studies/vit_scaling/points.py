@@ -1,6 +1,10 @@
 """Compute the sweep points: each a cached, resumable job that leaves its predictions on the fixed test set."""
 
+import json
+import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,11 +12,13 @@ from typing import Any
 
 import pandas as pd
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
+from lib import paths
 from lib.data.grid import SpectralGrid
 from lib.data.views import First
-from lib.files import read_json, replacing, write_json
+from lib.files import read_json, replacing, write_json, write_text
 from lib.progress import Progress
 from lib.runs import cached, is_cached
 from lib.runtime import Runtime
@@ -22,7 +28,7 @@ from lib.studies.vit_scaling.data import Sets, data_key, fingerprint, observe, o
 from lib.studies.vit_scaling.training import load, logger, predict, train_vit
 
 STEP = "vit_scaling"
-TRAINING_ONLY = ("devices", "num_nodes", "strategy", "deterministic", "compile")
+TRAINING_ONLY = ("devices", "num_nodes", "strategy", "deterministic", "compile_model")
 
 
 class Sweep:
@@ -50,15 +56,39 @@ class Sweep:
         """Return the folder of a finished point, computing it first where the cache does not have it."""
         return cached(STEP, partial(self._compute, point), force=self.config.force, **self._key(point))
 
-    def run(self, index: int | None = None) -> list[Path]:
-        """Compute one point, or all of them with progress; return their folders."""
-        chosen = self.points if index is None else [self.points[index]]
+    def run(self, indices: Sequence[int] | None = None) -> list[Path]:
+        """Compute points (default: all) with progress; return their folders."""
+        chosen = [self.points[i] for i in (range(len(self.points)) if indices is None else indices)]
         with Progress("sweep points", len(chosen)) as bar:
             folders = []
             for point in chosen:
                 folders.append(self.folder(point))
                 bar.advance(1, f"{point.model} {point.protocol} n={point.n_train} {point.arm}")
         return folders
+
+    def share(self, k: int, of: int) -> list[int]:
+        """Return the k-th of `of` shares of about equal cost, as numbers of points; equal trainings appear once."""
+        distinct = {json.dumps(self._key(p)["config"], sort_keys=True): i for i, p in reversed(list(enumerate(self.points)))}
+        return sorted(distinct.values(), key=lambda i: (-_cost(self.points[i]), i))[k - 1 :: of]
+
+    def run_in_processes(self) -> list[Path]:
+        """Compute all points with `workers` processes that share the cache; this one takes part and waits for the rest."""
+        of = self.config.workers
+        if of == 1 or self.config.force or self.status().done.all():
+            return self.run()
+        params = self.config.out / "sweep.yaml"
+        params.parent.mkdir(parents=True, exist_ok=True)
+        write_text(params, yaml.safe_dump(self.config.model_dump()))
+        command = [sys.executable, "-m", "lib.studies.vit_scaling", "run", "--params", str(params)]
+        quiet = {"cwd": paths.ROOT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        others = [subprocess.Popen([*command, "--part", f"{k}/{of}"], **quiet) for k in range(2, of + 1)]
+        try:
+            self.run(self.share(1, of))
+            return self.run()  # a point that another process has in hand is waited for, one that it failed is computed here
+        finally:
+            for process in others:
+                process.terminate()
+                process.wait()
 
     def status(self) -> pd.DataFrame:
         """Return one row per point: index, group, arm, model, protocol, n_train, seed, noise_level, done."""
@@ -89,6 +119,12 @@ class Sweep:
         write_json(folder / "point.json", {"seconds": time.monotonic() - began, **found})
 
 
+def _cost(point: Point) -> float:
+    """Return about how long a point takes, in arbitrary units: it balances the shares."""
+    passes = {"vit": point.epochs, "lightgbm": 3 * point.settings.get("copies", 1), "ridge": 0.3}[point.model]
+    return point.n_train * passes
+
+
 def _vit(point: Point, folder: Path, train: First, sets: Sets, runtime: Runtime, config: VitScalingConfig) -> dict:
     settings = point.settings
     trainer: dict[str, Any] = {"logger": logger(config.logger, folder)}
@@ -98,7 +134,7 @@ def _vit(point: Point, folder: Path, train: First, sets: Sets, runtime: Runtime,
         trainer["deterministic"] = "warn"
     model, scaler = train_vit(
         folder, train, sets.val, model_config(settings, len(sets.wave)), settings, epochs=point.epochs,
-        fresh=point.protocol == "fresh", runtime=runtime, trainer=trainer, compiled=config.compile,
+        fresh=point.protocol == "fresh", runtime=runtime, trainer=trainer, compiled=config.compile_model,
     )  # fmt: skip
     out = {}
     for name, part in (("train", train), ("val", sets.val), ("test", sets.test)):
