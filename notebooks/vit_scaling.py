@@ -309,6 +309,8 @@ report.table(
     "R², ceiling and efficiency per bin of S/N.",
     source=study.evaluate.by_snr,
 )
+
+# %%
 cells = study.evaluate.cells(results, largest["vit"])
 report.figure(
     "cells", plots.label_cells(cells), "ViT 在 T_eff × [M/H] 各格内的 R²。", "R² of the ViT per cell of T_eff and [M/H]."
@@ -328,7 +330,7 @@ history = results.history()
 report.figure("training", plots.training_curves(history), "两次训练的曲线；训练损失的尺度不同，R² 与 MAE 可比。",
               "Curves of both runs; the training losses have different scales, R² and MAE compare.")  # fmt: skip
 by_epoch = study.claims.epoch_table(history, results.label_std, reported("vit_scaling.run_1.epochs"))
-report.table("epochs", by_epoch, "两次训练在验证集上的逐轮结果，第一部分为原文 Run 1。", "Validation results by epoch; the first rows are the document's Run 1.",
+report.table("epochs", by_epoch, "两次训练在验证集上的逐轮结果，第一部分为原文 `Run 1`。", "Validation results by epoch; the first rows are the document's `Run 1`.",
              source=study.claims.epoch_table)  # fmt: skip
 
 # %%
@@ -336,8 +338,8 @@ ablations = results.ablation_table()
 report.figure(
     "ablations",
     plots.ablations(ablations),
-    "每个单因素改动相对 Run 1 的 R² 变化（成对区间）。",
-    "Change of R² against Run 1 per arm (paired intervals).",
+    "每个单因素改动相对 `Run 1` 的 R² 变化（成对区间）。",
+    "Change of R² against `Run 1` per arm (paired intervals).",
 )
 report.table("ablations", study.evaluate.brief_arms(ablations), "消融实验（{n} 条训练光谱，固定噪声）。",
              "Ablations ({n} training spectra, fixed noise).", source=study.Results.ablation_table, n=config.ablation_size)  # fmt: skip
@@ -458,6 +460,8 @@ report.figure(
     "各层注意力随波长的分布（均匀为一），灰线为平均光谱。",
     "Attention per layer over wavelength (uniform is one); grey: mean spectrum.",
 )
+
+# %%
 report.figure(
     "predicted",
     plots.residuals(results.truth, results.pred(best)),
@@ -514,6 +518,8 @@ report.fact(
     "R² of the ViT at the largest size (synthetic grid)",
     reported_as="vit_scaling.run_1.r2",
 )
+
+# %%
 report.fact(
     "mae_dex",
     top["mae_dex"],
@@ -522,15 +528,21 @@ report.fact(
     unit="dex",
     reported_as="vit_scaling.run_1.mae",
 )
+
+# %%
 report.fact(
     "mae_normalized", top["mae_normalized"], "归一化 MAE", "normalised MAE", reported_as="vit_scaling.run_1.mae_normalized"
 )
+
+# %%
 report.fact(
     "ceiling",
     study.claims.finite(ceiling),
     "R² 的克拉默–拉奥上限（全部标签自由）",
     "Cramer-Rao ceiling of R² (all labels free)",
 )
+
+# %%
 report.fact(
     "ceiling_3",
     study.claims.finite(study.evaluate.ceiling_of(results, free=3)),
@@ -538,6 +550,8 @@ report.fact(
     "the ceiling with three free labels",
 )
 report.fact("efficiency", study.claims.finite(top["r2"] / ceiling), "效率：R² 与上限之比", "efficiency: R² over the ceiling")
+
+# %%
 report.fact("parameters", speed["parameters"], "模型参数量", "parameters of the model", reported_as="vit_scaling.parameters")
 report.fact("spectra_per_s", speed["spectra_per_s"], "训练速度", "training speed", unit="1/s")
 report.fact("gflop", speed["gflop"], "每条光谱一次训练的运算量", "operations per training spectrum", unit="GFLOP")
