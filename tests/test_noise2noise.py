@@ -169,6 +169,28 @@ def test_the_stages_of_progressive_training_are_one_curve_and_the_second_starts_
     assert study.costs(trained).parameters[0] == sum(p.numel() for p in trained.trained[0].model.parameters())
 
 
+def test_a_training_killed_between_its_stages_ends_like_an_undisturbed_one(monkeypatch):
+    from lib.noise2noise import training
+
+    whole = run(configs=["progressive"], epochs=4)[2].trained[0]
+    calls = []
+
+    def killed(*args, **kwargs):
+        calls.append(kwargs["name"])
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return fit(*args, **kwargs)
+
+    fit = training.fit
+    monkeypatch.setattr(training, "fit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(configs=["progressive"], epochs=4, force=True)
+    monkeypatch.setattr(training, "fit", fit)
+    again = run(configs=["progressive"], epochs=4)[2].trained[0]
+    pd.testing.assert_frame_equal(again.history, whole.history)
+    assert sorted(again.snapshots) == sorted(whole.snapshots)
+
+
 def test_a_run_gives_tables_verdicts_gallery_and_diagnosis():
     config, data, trained = run(configs=["original", "pure_noise2noise"], sweep_edge=[0.0, 0.05])
     rows = study.scores(trained, data, RUNTIME)

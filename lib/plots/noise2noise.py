@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from lib.plots import CYCLE, axes, styled
 
@@ -36,6 +37,7 @@ def cross_loss(df: pd.DataFrame, milestones: dict[int, float], floor: float, *, 
     ax.axhline(floor, color="0.3", lw=0.9, ls="--", label="noise floor")
     ax.plot(list(milestones), list(milestones.values()), "v", color="0.3", mfc="none", label="milestones of the document")
     ax.set(xlabel="epoch", ylabel="cross loss (sum of two L1)", yscale="log")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=8)
     return ax
 
@@ -49,6 +51,7 @@ def psnr_by_epoch(df: pd.DataFrame, noisy_db: float, *, ax: Axes | None = None) 
         ax.plot(mean.index, mean, color=config_colour(name), marker=".", label=name)
     ax.axhline(noisy_db, color="0.3", lw=0.9, ls="--", label="noisy image")
     ax.set(xlabel="epoch", ylabel="PSNR inside the object (dB)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=8)
     return ax
 
@@ -63,6 +66,7 @@ def content(df: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.plot(mean.index, mean.val_content_ratio, color=config_colour(name), ls=":", label=f"{name}: ratio to variance")
     ax.axhline(0.01, color="0.3", lw=0.9, ls="--")
     ax.set(xlabel="epoch", ylabel="content loss", yscale="log")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=8)
     return ax
 

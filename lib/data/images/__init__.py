@@ -33,6 +33,7 @@ class PairedImages:
     contrasts: tuple[str, str]
     source: str
     name: str
+    n_dropped: int = 0  # slices with too little of the object
 
     def __len__(self):
         return len(self.a)
@@ -73,7 +74,7 @@ def load(data_dir="", *, pairs="two_contrast", reconstruction="auto", crop=0, ma
         raise ValueError(f"pairs is {pairs!r}: use one of {', '.join(PAIRS)}")
     images = _embedded() if not str(data_dir) else _users(resolve(data_dir), reconstruction, crop, max_shift_px)
     kept = images.mask.mean(axis=(1, 2)) >= min_object
-    images = images.take(kept)
+    images = replace(images.take(kept), n_dropped=int((~kept).sum()))
     return images.same_contrast() if pairs == "same_contrast" else images
 
 

@@ -27,6 +27,7 @@ from lib.studies.noise2noise.verdicts import (
     best_gap,
     cost_gap,
     early_fall,
+    epoch_gap,
     floor_gap,
     gain,
     gap,
@@ -38,7 +39,7 @@ from lib.studies.noise2noise.verdicts import (
 
 __all__ = [
     "MILESTONES", "RECIPES", "Config", "Data", "Measured", "arm", "at_epoch", "best_gap", "classical", "comparison",
-    "configurations", "cost_gap", "costs", "diagnose", "diagnosis", "early_fall", "floor_gap", "floor_test", "gain", "gallery",
+    "configurations", "cost_gap", "costs", "diagnose", "diagnosis", "early_fall", "epoch_gap", "floor_gap", "floor_test", "gain", "gallery",
     "gap", "histories", "milestones", "offset", "passes_best", "prepare", "publish", "said", "scores", "setting", "snapshots", "summary",
     "sweep_table", "train", "train_floor",
 ]  # fmt: skip

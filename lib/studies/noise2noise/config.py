@@ -34,6 +34,9 @@ class Config(StudyConfig):
         0.0, "extra fresh noise on the inputs of training only", "仅在训练输入上每次重新叠加的噪声", ge=0, le=2
     )
     configs: list[str] = param(["original", "pure_noise2noise"], "configurations by name", "按名称选择的配置")
+    alpha: float = param(
+        0.5, "share of the target's skips in `mixed_skips`", "`mixed_skips` 中目标图像跳跃连接的占比", ge=0, le=1
+    )
     epochs: int = param(2, "epochs of every configuration (0: its own)", "每个配置的训练轮数（0 表示采用其自身的轮数）", ge=0)
     n_seeds: int = param(1, "seeds per configuration", "每个配置的随机种子数", ge=1)
     features: list[int] = param([8, 4], "channels per level, deepest first", "各层通道数，最深层在前")

@@ -60,7 +60,7 @@ def point(config, name, seed, *, sigma=None, latent=None, **weights):
         weights = {"content_kind": config.content_kind} | weights
     used = own.lasting(config.epochs).reweighted(**weights)
     return Point(
-        recipe=replace(used, latent=latent or own.latent),
+        recipe=replace(used, latent=latent or own.latent, alpha=config.alpha),
         noise_sigma=config.noise_sigma if sigma is None else sigma,
         noise_kind=config.noise_kind, augment_sigma=config.augment_sigma, features=tuple(config.features),
         latent_channels=max(1, round((latent or own.latent) * config.latent_scale)), batch_size=config.batch_size,

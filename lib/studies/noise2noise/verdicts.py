@@ -115,6 +115,13 @@ def at_epoch(histories, name, column, epoch):
     return _interval(rows[rows.epoch == (last if epoch < 0 else epoch)].groupby("seed")[column].mean())
 
 
+def epoch_gap(histories, one, other, column, epoch):
+    """Return loss(one) - loss(other) after an epoch, paired by seed."""
+    main = histories[(histories.sweep == "main") & (histories.epoch == epoch)].set_index(["config", "seed"])[column]
+    absent = [name for name in (one, other) if name not in main.index.get_level_values(0)]
+    return _missing(absent) if absent else _over_seeds(main[one], main[other])
+
+
 def early_fall(histories, name, floor, epoch=5):
     """Return what is left, after some epochs, of the first epoch's excess of the cross loss over its noise floor."""
     first, later = (at_epoch(histories, name, "train_cross", e) for e in (1, epoch))
