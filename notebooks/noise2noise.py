@@ -254,7 +254,7 @@ report.figure("gallery", plots.gallery(images, noise=config.noise_sigma), "跨�
 
 # %%
 leak = study.arm(scored, "original", "leak")
-judge("H1", leak, "leak", Criterion("gt", 0.5), "fig-gallery",
+leaks = judge("H1", leak, "leak", Criterion("gt", 0.5), "fig-gallery",
       ("泄漏斜率为 {value:.3f}：目标的噪声几乎原样进入输出。", "The leak is {value:.3f}: the target's noise enters the output almost unchanged."),
       ("泄漏斜率只有 {value:.3f}。", "The leak is only {value:.3f}."),
       ("泄漏斜率为 {value:.3f}，区间 {low:.3f} 至 {high:.3f} 跨过阈值。", "The leak is {value:.3f}; its interval, {low:.3f} to {high:.3f}, crosses the threshold."))  # fmt: skip
@@ -322,11 +322,11 @@ judge("H13", study.early_fall(curves, "pure_noise2noise", floor), "excess_left",
 # %%
 winner = study.passes_best(curves)
 judge("H14", study.gain(scored, winner), "psnr_gain_db", Criterion("gt", 0.5), "fig-psnr",
-      ("损失最低的是 {name}，比含噪图像高 {value:.2f} dB。", "{name} has the lowest loss, and gains {value:.2f} dB on the noisy image."),
-      ("损失最低的是 {name}，PSNR 却只变化 {value:.2f} dB：它把含噪目标抄了下来。越泄漏，里程碑过得越漂亮，所以损失低不能当作去噪成功的证据。",
-       "{name} has the lowest loss, yet its PSNR changes by a mere {value:.2f} dB: it copies the noisy target. The more a run leaks, the better it passes the milestones; a low loss is no proof of denoising."),
-      ("损失最低的是 {name}，PSNR 变化 {value:.2f} dB，区间跨过阈值。", "{name} has the lowest loss; its PSNR changes by {value:.2f} dB, and the interval crosses the threshold."),
-      name=winner)  # fmt: skip
+      ("损失最低的是 `{name}`（泄漏斜率 {leak}），比含噪图像高 {value:.2f} dB。", "`{name}` has the lowest loss (leak {leak}), and gains {value:.2f} dB on the noisy image."),
+      ("损失最低的是 `{name}`，PSNR 却变化了 {value:.2f} dB，泄漏斜率为 {leak}。越泄漏，里程碑过得越漂亮，所以损失低不能当作去噪成功的证据。",
+       "`{name}` has the lowest loss, yet its PSNR changes by {value:.2f} dB, with a leak of {leak}. The more a run leaks, the better it passes the milestones; a low loss is no proof of denoising."),
+      ("损失最低的是 `{name}`（泄漏斜率 {leak}），PSNR 变化 {value:.2f} dB，区间跨过阈值。", "`{name}` has the lowest loss (leak {leak}); its PSNR changes by {value:.2f} dB, and the interval crosses the threshold."),
+      name=winner, leak=study.said(study.arm(scored, winner, "leak")))  # fmt: skip
 
 # %%
 report.figure("floors", plots.floors(floors), "留出跨域损失与噪声下限之差（按切片配对的区间）。",
@@ -465,9 +465,9 @@ report.table(
 best = compared[compared.path == "single"].sort_values("psnr_db").iloc[-1]
 cross = compared[compared.path == "cross"].sort_values("psnr_db").iloc[-1]
 report.text(
-    "泄漏取决于跳跃连接来自哪幅图像，与损失权重关系不大。`original` 的泄漏斜率为 {leak}，`pure_noise2noise` 的残差相关为 {corr}，`latent_skips` 为 {other}。"
+    "泄漏取决于进入解码器的跳跃连接来自哪幅图像。`original` 的泄漏斜率为 {leak}，`pure_noise2noise` 的残差相关为 {corr}，`latent_skips` 为 {other}。"
     "最好的跨域输出来自 {name}，PSNR 为 {psnr:.2f} dB；含噪图像为 {noisy:.2f} dB，最好的经典方法 {method} 为 {classical:.2f} dB。",
-    "Whose skips they are decides the leak; the loss weights hardly matter. The leak of `original` is {leak}, the residual of `pure_noise2noise` correlates by "
+    "Whose skips enter the decoder decides the leak. The leak of `original` is {leak}, the residual of `pure_noise2noise` correlates by "
     "{corr}, that of `latent_skips` by {other}. The best cross output is that of {name}, with {psnr:.2f} dB; the noisy image has {noisy:.2f} dB, the best "
     "classical method, {method}, {classical:.2f} dB.",
     leak=study.said(leak), corr=study.said(cured), other=study.said(other_skips), name=cross.method, psnr=cross.psnr_db,
@@ -475,16 +475,17 @@ report.text(
 )  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
-# - 跨域损失的里程碑不能单独使用：泄漏的配置最容易达标。应当同时看噪声下限与泄漏斜率，两者都不需要真值图像之外的信息。
-# - 同域输出只要保留跳跃连接，就会照抄自己的噪声。想用一幅图像去噪，应使用跨域输出，或在两条路径上都去掉跳跃连接（`no_skip_everywhere`）。
-# - 内容损失的绝对值会随潜表示的标度一起变小，应看它与方差之比。
+# - 跨域损失的里程碑不能单独使用：泄漏的网络只要照抄目标就能达标。应当同时看噪声下限与泄漏斜率。
+# - 同域输出的目标就是自己的含噪图像，保留跳跃连接时可以照抄噪声。想用一幅图像去噪，应使用跨域输出，或在两条路径上都去掉跳跃连接（`no_skip_everywhere`）。
+# - 内容损失的绝对值会随潜表示的标度一起变小，应看它与方差之比。两种对比度的明暗可以相反，潜表示形状一致并不等于内容一致。
 # - 噪声水平是数据的性质，不是可以调小的超参数；训练时额外加的噪声（`augment_sigma`）才是。
 
 # %% [markdown] tags=["lang-en"]
-# - Milestones of the cross loss do not stand alone: a leaking configuration meets them most easily. Look at the noise floor and the leak as well.
-# - A same-domain output that keeps its skips copies its own noise. To denoise one image use the cross output, or drop the skips of both
+# - Milestones of the cross loss do not stand alone: a leaking network meets them by copying its target. Look at the noise floor and the leak as well.
+# - The target of a same-domain output is its own noisy image, and with skips it can copy that noise. To denoise one image use the cross output, or drop the skips of both
 #   paths (`no_skip_everywhere`).
-# - The absolute content loss shrinks with the scale of the latents; look at its ratio to their variance.
+# - The absolute content loss shrinks with the scale of the latents; look at its ratio to their variance. Two contrasts may have light and dark
+#   reversed: latents that agree in shape need not agree in content.
 # - The noise level is a property of the data, not a hyper-parameter to turn down; the noise added in training (`augment_sigma`) is one.
 
 # %% [markdown] tags=["lang-zh"]
@@ -521,11 +522,12 @@ if not ratio.why:
     report.fact("content_ratio", ratio.value, "潜表示差异与方差之比", "latent difference over variance")
 
 # %%
+opening = {"supported": pair("会。", "It does."), "refuted": pair("本次运行没有看到泄漏。", "Not in this run.")}
 report.finish(
     answer=pair(
-        "会。解码时用目标图像自己的跳跃连接，泄漏斜率为 {leak}；跨域路径不用跳跃连接时，残差与目标噪声的相关为 {corr}。损失最低的配置是 {winner}，可见里程碑要与噪声下限一起看。最好的跨域输出（{name}）PSNR 为 {psnr:.2f} dB，含噪图像 {noisy:.2f} dB，经典方法 {classical:.2f} dB。",
-        "It does. With the target's own skips the leak is {leak}; without skips in the cross path the residual correlates with the target's noise by {corr}. {winner} has the lowest loss, so that milestones need the noise floor beside them. The best cross output ({name}) has {psnr:.2f} dB, the noisy image {noisy:.2f} dB, the best classical method {classical:.2f} dB.",
-        leak=study.said(leak), corr=study.said(cured), winner=winner, name=cross.method, psnr=cross.psnr_db, noisy=compared.psnr_db.iloc[0], classical=best.psnr_db,
+        "{opening}解码时用目标图像自己的跳跃连接，泄漏斜率为 {leak}；跨域路径不用跳跃连接时，残差与目标噪声的相关为 {corr}。损失最低的配置是 `{winner}`（泄漏斜率 {winner_leak}），损失低不等于去噪好，要与噪声下限一起看。最好的跨域输出（`{name}`）PSNR 为 {psnr:.2f} dB，含噪图像 {noisy:.2f} dB，经典方法 {classical:.2f} dB。",
+        "{opening} With the target's own skips the leak is {leak}; without skips in the cross path the residual correlates with the target's noise by {corr}. `{winner}` has the lowest loss (leak {winner_leak}): a low loss is no proof of denoising without the noise floor beside it. The best cross output (`{name}`) has {psnr:.2f} dB, the noisy image {noisy:.2f} dB, the best classical method {classical:.2f} dB.",
+        opening=opening.get(leaks, pair("本次运行无法判定。", "This run cannot tell.")), leak=study.said(leak), corr=study.said(cured), winner=winner, winner_leak=study.said(study.arm(scored, winner, "leak")), name=cross.method, psnr=cross.psnr_db, noisy=compared.psnr_db.iloc[0], classical=best.psnr_db,
     ),
     implications=[
         pair("先确认跳跃连接的来源，再谈损失权重。", "Settle whose skips enter the decoder before tuning any weight."),

@@ -13,7 +13,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from lib import paths
-from lib.data.images import add_noise, load, noisy_median
+from lib.data.images import add_noise, load, noisy_median, object_mask, scale_of
 from lib.models.shared_latent import SharedLatentConfig, SharedLatentDenoiser
 from lib.noise2noise.recipes import RECIPES, recipe
 from lib.noise2noise.training import load_model, save_model
@@ -298,7 +298,7 @@ def test_the_denoise_command_keeps_format_shape_and_units(tmp_path, form):
         got = np.moveaxis(np.asarray(nibabel.load(target).dataobj), -1, 0)
     else:
         got = iio.imread(target)[None] if form == ".png" else np.load(target)
-    scale = np.percentile(stack[: len(got)][IMAGES.mask[: len(got)]], 99.5)
+    scale = scale_of(stack[: len(got)], object_mask(stack[: len(got)]))
     with torch.no_grad():
         expected = model.translate(torch.from_numpy(stack[: len(got), None] / scale), "b")[:, 0].numpy() * scale
     assert got.shape == expected.shape

@@ -28,6 +28,10 @@ def _missing(names):
     return Measured(why=(f"本次运行不含配置 {said}。", f"This run does not hold the configurations {said}."))
 
 
+def _too_short(epochs):
+    return Measured(why=(f"本次运行只训练了 {epochs} 轮。", f"This run trains for {epochs} epochs only."))
+
+
 def _interval(values):
     mean, low, high = t_interval(values)
     return Measured(mean) if np.isnan(low) else Measured(mean, low, high)
@@ -111,15 +115,18 @@ def at_epoch(histories, name, column, epoch):
         return _missing([name])
     last = int(rows.epoch.max())
     if epoch > last:
-        return Measured(why=(f"本次运行只训练了 {last} 轮。", f"This run trains for {last} epochs only."))
+        return _too_short(last)
     return _interval(rows[rows.epoch == (last if epoch < 0 else epoch)].groupby("seed")[column].mean())
 
 
 def epoch_gap(histories, one, other, column, epoch):
     """Return loss(one) - loss(other) after an epoch, paired by seed."""
-    main = histories[(histories.sweep == "main") & (histories.epoch == epoch)].set_index(["config", "seed"])[column]
-    absent = [name for name in (one, other) if name not in main.index.get_level_values(0)]
-    return _missing(absent) if absent else _over_seeds(main[one], main[other])
+    main = histories[histories.sweep == "main"]
+    absent = [name for name in (one, other) if name not in set(main.config)]
+    if absent:
+        return _missing(absent)
+    losses = [main[(main.config == name) & (main.epoch == epoch)].set_index("seed")[column] for name in (one, other)]
+    return _too_short(int(main.epoch.max())) if losses[0].empty or losses[1].empty else _over_seeds(*losses)
 
 
 def early_fall(histories, name, floor, epoch=5):
