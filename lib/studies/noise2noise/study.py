@@ -178,7 +178,7 @@ def floor_test(scored):
         mean, low, high = t_interval(part.l1 - part.floor)
         side = "below" if high < 0 else "above" if low > 0 else "at"
         rows.append({
-            "config": name, "cross_loss": part.l1.mean(), "floor": part.floor.mean(), "difference": mean,
+            "config": name, "cross_loss": part.l1.mean(), "noise_floor": part.floor.mean(), "difference": mean,
             "low": low, "high": high, "side": side,
         })  # fmt: skip
     return pd.DataFrame(rows)

@@ -32,7 +32,7 @@ def comparison(scored, classical_rows):
     """Return mean held-out scores: the noisy image, the classical methods, then every configuration's cross and same output."""
     main = scored[scored.sweep == "main"]
     one = main[(main.path == "cross") & (main.config == main.config.iloc[0]) & (main.seed == main.seed.iloc[0])]
-    rows = [{"method": "noisy", "path": "input", "psnr_db": one.noisy_psnr_db.mean(), "ssim": one.noisy_ssim.mean()}]
+    rows = [{"method": "noisy", "path": "none", "psnr_db": one.noisy_psnr_db.mean(), "ssim": one.noisy_ssim.mean()}]
     for method, part in classical_rows.groupby("method", sort=False):
         rows.append({"method": method, "path": "single", **part[["psnr_db", "ssim", "detail"]].mean()})
     for (name, path), part in main.groupby(["config", "path"], sort=False):
@@ -50,7 +50,7 @@ def milestones(histories, floor):
             if len(found):
                 rows.append({
                     "config": name, "epoch": epoch, "train_cross": found.train_cross.mean(), "val_cross": found.val_cross.mean(),
-                    "expected": limit, "floor": floor, "val_psnr_db": found.val_psnr_db.mean(),
+                    "expected": limit, "noise_floor": floor, "val_psnr_db": found.val_psnr_db.mean(),
                 })  # fmt: skip
     return pd.DataFrame(rows)
 
