@@ -1,0 +1,32 @@
+"""Does a small network on the frozen encoder read log g better than Ridge?"""
+
+from lib.data.sets import describe
+from lib.studies.mlp_head.arms import folds, follow_ups
+from lib.studies.mlp_head.config import ARMS
+from lib.studies.mlp_head.config import MLPHeadConfig as Config
+from lib.studies.mlp_head.experiments import blank_cells, features, head, log_g, prepare, ridge, truth
+from lib.studies.mlp_head.publish import publish, real_spectra
+from lib.studies.mlp_head.tables import (
+    DOCUMENTS,
+    best_epoch,
+    cells_table,
+    first_past,
+    gain_of,
+    gain_percent,
+    half_width,
+    history_table,
+    judge_unfrozen,
+    long_history,
+    parameters,
+    prediction_frame,
+    r2,
+    r2_of,
+    results,
+    settle,
+)  # fmt: skip
+
+__all__ = [
+    "ARMS", "DOCUMENTS", "Config", "best_epoch", "blank_cells", "cells_table", "describe", "features", "first_past", "folds",
+    "follow_ups", "gain_of", "gain_percent", "half_width", "head", "history_table", "judge_unfrozen", "log_g", "long_history",
+    "parameters", "prediction_frame", "prepare", "publish", "r2", "r2_of", "real_spectra", "results", "ridge", "settle", "truth",
+]  # fmt: skip

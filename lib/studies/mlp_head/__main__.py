@@ -1,0 +1,31 @@
+"""python -m lib.studies.mlp_head predict --model DIR --in FILE --out FILE"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from lib import runtime as rt
+from lib.files import write_csv
+from lib.studies.mlp_head.publish import predict
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Predict log g for a file of spectra (CSV: row, log_g); a problem is one sentence on stderr and exit code 1."""
+    parser = argparse.ArgumentParser(prog="python -m lib.studies.mlp_head", description="Log g of spectra: commands.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("predict", help="predict log g for an HDF5 file in the documents' layout")
+    one.add_argument("--model", type=Path, required=True, help="published model folder")
+    one.add_argument("--in", dest="input", type=Path, required=True)
+    one.add_argument("--out", dest="output", type=Path, required=True)
+    one.add_argument("--device", default="auto")
+    chosen = parser.parse_args(arguments)
+    try:
+        write_csv(chosen.output, predict(chosen.model, chosen.input, rt.choose_device(chosen.device)))
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The published model: encoder, head and recipe; and how it predicts for a user's file."""
+
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import torch
+
+from lib import denoising
+from lib.data.sets import locate
+from lib.data.spectra.layout import ERROR, FLUX, WAVE, check_shapes, opened
+from lib.files import read_json, write_json
+from lib.heads import EncoderAndHead
+from lib.models.blindspot import load_pretrained, save_pretrained
+from lib.studies.mlp_head.arms import load_head
+from lib.studies.mlp_head.config import MLPHeadConfig
+from lib.studies.mlp_head.experiments import Prepared, Trained
+
+HEAD, RECIPE = "head.safetensors", "head.json"
+ROWS = 256
+
+
+def publish(config: MLPHeadConfig, folder: Path, prepared: Prepared, main: Trained) -> None:
+    """Write encoder, head and recipe; no pickle."""
+    save_pretrained(prepared.denoiser, folder / denoising.WEIGHTS)
+    shutil.copy(main.folder / HEAD, folder / HEAD)
+    recipe = {name: getattr(config, name) for name in ("layer", "pooling", "direction", "run_name", "window_aa")}
+    write_json(
+        folder / RECIPE,
+        recipe | {"label": "log_g", "n_pixels": len(prepared.test.wave), "wave_aa": np.asarray(prepared.test.wave).tolist()},
+    )
+
+
+def load(folder: Path, device: torch.device) -> tuple[EncoderAndHead, dict]:
+    """Return the published model in eval mode, and its recipe."""
+    recipe = read_json(folder / RECIPE)
+    denoiser, head = load_pretrained(folder / denoising.WEIGHTS), load_head(folder / HEAD)
+    model = EncoderAndHead(denoiser, recipe["layer"], recipe["pooling"], recipe["direction"], head)
+    return model.to(device).eval(), recipe
+
+
+def pixels_of(file: h5py.File, recipe: dict) -> np.ndarray:
+    """Return which pixels of a file the model reads; ValueError where the file does not have them."""
+    wave, wanted = file[WAVE][()].astype(float), np.asarray(recipe["wave_aa"])
+    nearest = np.clip(np.searchsorted(wave, wanted), 1, len(wave) - 1)
+    nearest -= (wanted - wave[nearest - 1]) < (wave[nearest] - wanted)
+    off = float(np.abs(wave[nearest] - wanted).max())
+    step = float(np.diff(wanted).mean())
+    if off > 0.1 * step or len(np.unique(nearest)) != len(wanted):
+        raise ValueError(
+            f"{file.filename}: its wavelengths miss the model's {len(wanted)} pixels ({wanted[0]:.1f} to {wanted[-1]:.1f} A) by up "
+            f"to {off:.3g} A; resample the spectra first."
+        )
+    return nearest
+
+
+@torch.no_grad()
+def predict(model_dir: Path, source: Path, device: torch.device) -> pd.DataFrame:
+    """Return one row per spectrum of a file in the documents' layout, in its order: log_g."""
+    model, recipe = load(model_dir, device)
+    found = []
+    with opened(source) as file:
+        rows, _ = check_shapes(file)
+        pixels = pixels_of(file, recipe)
+        for start in range(0, rows, ROWS):
+            flux, error = (np.asarray(file[n][start : start + ROWS], np.float32)[:, pixels] for n in (FLUX, ERROR))
+            bad = ~(np.isfinite(flux) & np.isfinite(error) & (error >= 0)).all(1)
+            if bad.any():
+                raise ValueError(
+                    f"{source}: row {start + int(bad.argmax())} holds flux or error that is not finite, or a negative error."
+                )
+            found.append(model(*(torch.from_numpy(part).to(device) for part in (flux, error))).cpu())
+    return pd.DataFrame({"row": np.arange(rows), "log_g": torch.cat(found)[:, 0].numpy()})
+
+
+def real_spectra(config: MLPHeadConfig, folder: Path, device: torch.device) -> dict[str, float | int | None]:
+    """Predict the file of real spectra that the params name: how many, median and spread; zero where there is none."""
+    if not config.real_path:
+        return {"n_real": 0, "median": None, "sd": None}
+    found = predict(folder, locate(config, config.real_path), device).log_g
+    return {"n_real": len(found), "median": float(found.median()), "sd": float(found.std())}

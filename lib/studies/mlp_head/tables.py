@@ -1,0 +1,139 @@
+"""From trained heads to the tables, gains and answers that the report shows; intervals are 95 %."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.torch import load_file
+
+from lib import metrics
+from lib.latents import Cell
+from lib.probes import gain, score
+from lib.studies.mlp_head.experiments import Trained
+
+DOCUMENTS = tuple(
+    (layer, pooling) for layer in ("enc_pre_latent", "enc_last") for pooling in ("global_mean", "mean_max", "seg_mean_K8")
+)
+Shown = dict[str, float]
+
+
+def scored(y: np.ndarray, pred: np.ndarray, n_boot: int, seed: int) -> dict[str, float]:
+    """Return test R2 with its interval, RMSE, MAE and MSE."""
+    return score(y, pred, n_boot=n_boot, seed=seed) | {"test_mse": float(metrics.mse(y, pred))}
+
+
+def results(y: np.ndarray, methods: dict[str, np.ndarray], *, n_boot: int, seed: int, run_name: str) -> pd.DataFrame:
+    """Return one row per method: scores on the test set, and the gain over Ridge (the first) with its paired interval."""
+    first = next(iter(methods.values()))
+    rows = []
+    for name, pred in methods.items():
+        found = gain(y, pred, first, n_boot=n_boot, seed=seed)
+        rows.append({"run_name": run_name, "method": name, **scored(y, pred, n_boot, seed), **found})
+    return pd.DataFrame(rows)
+
+
+def cells_table(y: np.ndarray, ridges: dict[Cell, np.ndarray], heads: dict[Cell, np.ndarray], n_boot: int) -> pd.DataFrame:
+    """Return layer x pooling: Ridge and MLP test R2 on the same features and the gain with its paired interval."""
+    rows = []
+    for cell, pred in ridges.items():
+        row = {"layer": cell[0], "pooling": cell[1], "ridge_r2": float(metrics.r2(y, pred))}
+        if cell in heads:
+            row |= {"mlp_r2": float(metrics.r2(y, heads[cell])), **gain(y, heads[cell], pred, n_boot=n_boot)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def history_table(history: pd.DataFrame, reported: Sequence[Sequence[float]]) -> pd.DataFrame:
+    """Return validation scores at the documents' epochs (those that this run reached) beside the reported R2."""
+    rows = history.set_index("epoch")
+    known = [row for row in reported if row[0] in rows.index]
+    table = rows.loc[[row[0] for row in known], ["val_r2", "val_rmse", "val_mae"]].reset_index()
+    return table.assign(reported_val_r2=[row[1] for row in known])
+
+
+def best_epoch(history: pd.DataFrame) -> int:
+    """Return the epoch of the best validation R2."""
+    return int(history.epoch[history.val_r2.idxmax()])
+
+
+def first_past(history: pd.DataFrame, ridge_r2: float) -> int | None:
+    """Return the first epoch whose validation R2 exceeds Ridge's on the same rows; None if none does."""
+    past = history[history.val_r2 > ridge_r2]
+    return int(past.epoch.iloc[0]) if len(past) else None
+
+
+def gain_of(table: pd.DataFrame, method: str) -> Shown:
+    """Return value, low, high of a method's gain over Ridge."""
+    row = table[table.method == method].iloc[0]
+    return {"value": row.gain, "low": row.gain_low, "high": row.gain_high}
+
+
+def r2_of(table: pd.DataFrame, method: str) -> Shown:
+    """Return value, low, high of a method's test R2."""
+    row = table[table.method == method].iloc[0]
+    return {"value": row.test_r2, "low": row.test_r2_low, "high": row.test_r2_high}
+
+
+def gain_percent(table: pd.DataFrame, method: str) -> float | None:
+    """Return a method's gain in percent of Ridge's R2; None where that is not positive."""
+    ridge, row = table.iloc[0], table[table.method == method].iloc[0]
+    return float(100 * row.gain / ridge.test_r2) if ridge.test_r2 > 0 else None
+
+
+def against(y: np.ndarray, one: Trained, other: Trained, n_boot: int) -> Shown:
+    """Return R2 of one head - R2 of another on the test rows, with its paired interval."""
+    found = gain(y, one.pred["test"], other.pred["test"], n_boot=n_boot)
+    return {"value": found["gain"], "low": found["gain_low"], "high": found["gain_high"]}
+
+
+def spread(folds: pd.DataFrame) -> Shown:
+    """Return mean, low, high of the folds' held-out R2 by Student's t."""
+    mean, low, high = metrics.t_interval(folds.held_r2)
+    return {"value": mean, "low": low, "high": high}
+
+
+def long_history(histories: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the histories of several heads as one long frame: method, epoch, val_r2, val_rmse, val_mae."""
+    columns = ["epoch", "val_r2", "val_rmse", "val_mae", "train_loss"]
+    frames: list[Any] = [h.reindex(columns=columns).assign(method=name) for name, h in histories.items()]
+    return pd.concat(frames, ignore_index=True)
+
+
+def r2(y: np.ndarray, pred: np.ndarray) -> float:
+    """Return the coefficient of determination as a plain number."""
+    return float(metrics.r2(y, pred))
+
+
+def prediction_frame(y: np.ndarray, ridge: np.ndarray, mlp: np.ndarray) -> pd.DataFrame:
+    """Return truth and both predictions, one row per test star."""
+    return pd.DataFrame({"truth": y, "ridge": ridge, "mlp": mlp})
+
+
+def judge_unfrozen(y: np.ndarray, others: dict[str, Trained], main: Trained, n_boot: int) -> Shown | None:
+    """Return R2 of the unfrozen encoder - R2 of the frozen one; None where it was not trained."""
+    return against(y, others["unfrozen"], main, n_boot) if "unfrozen" in others else None
+
+
+def half_width(folds: pd.DataFrame) -> Shown | None:
+    """Return half the width of the interval of the folds' held-out R2; None without folds."""
+    if folds.empty:
+        return None
+    found = spread(folds)
+    return {"value": (found["high"] - found["low"]) / 2}
+
+
+def settle(
+    report: Any, key: str, found: Shown | None, *, why: tuple[str, str], criterion: Any, metric: str, anchor: str, **said: Any
+):
+    """Judge a claim where its arm was run, else say in the report why it was not tested."""
+    if found is None:
+        report.not_tested(key, metric=metric, criterion=criterion, zh=why[0], en=why[1], anchor=anchor)
+    else:
+        report.claim(key, metric=metric, criterion=criterion, anchor=anchor, **found, **said)
+
+
+def parameters(main: Trained) -> int:
+    """Return the number of trained parameters of a head, its standardisation left out."""
+    state = load_file(main.folder / "head.safetensors")
+    return sum(value.numel() for name, value in state.items() if name.startswith("head."))
