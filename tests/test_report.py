@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lib.config import StudyConfig
-from lib.report import Criterion, Report, command, number, pair, reported, reported_source
+from lib.report import Criterion, Report, command, number, pair, reported, reported_source, text
 from lib.report.publish import READY, open_staging, publish, recover
 from lib.report.text import glossary
 
@@ -184,3 +184,11 @@ def test_the_command_repeats_the_run():
 
 def test_every_glossary_term_has_both_languages():
     assert all(t["zh"] and t["en"] for t in glossary().values())
+
+
+def test_a_study_speaks_its_own_words_first_and_general_words_stand_once():
+    general = set(text._words("general.yaml"))
+    for file in sorted((text.FOLDER / "glossary").glob("*.yaml")):
+        own = text._words(file.name)
+        assert file.stem == "general" or not general & set(own)
+        assert {key: text.glossary(file.stem)[key] for key in own} == own
