@@ -86,6 +86,7 @@ ceiling_stars = 64
 from lib import runtime as rt
 from lib.data.windows import features_between
 from lib.models.vit import SpectrumViT, flops, parameter_table, shape_trace
+from lib.plots import spectra as spectra_plots
 from lib.plots import vit_scaling as plots
 from lib.report import Criterion, Report, pair, reported
 from lib.studies import vit_scaling as study
@@ -174,6 +175,33 @@ shown = study.evaluate.example(results)
 features = [(f.name, f.wave_aa) for f in features_between(float(sets.wave[0]), float(sets.wave[-1]))]
 report.figure("example", plots.example(shown, features), "一颗测试星的无噪声与含噪光谱，虚线为对重力敏感的谱线。",
               "Noiseless and noisy spectrum of a test star; dotted lines mark features that are sensitive to gravity.")  # fmt: skip
+
+# %%
+if "snr" in sets.stars:
+    quantiles = study.evaluate.snr_quantiles(results, reported("vit_scaling.public.snr_quantiles_test_10k"))
+    marks = quantiles.rename(columns={"reported_public": "reported"})
+    report.figure("snr", spectra_plots.snr(sets.stars, marks), "测试光谱的信噪比分布，三角为原文数据的分位数。",
+                  "S/N of the test spectra; triangles mark the quantiles of the document's data.")  # fmt: skip
+
+# %%
+if sets.grid is not None:
+    pair_of_stars = spectra_plots.spectra(study.survey.gravity(results), study.survey.features(results))
+    report.figure("gravity", pair_of_stars, "巨星与矮星的无噪声光谱，其余标签相同；灰线为对重力敏感的谱线与带头。",
+                  "Noiseless spectra of a giant and a dwarf that share every other label; grey lines mark features that are sensitive to gravity.")  # fmt: skip
+    report.figure("sigma", spectra_plots.sigma(study.survey.sigma(results)), "参考星的噪声标准差：尖峰为气辉线。",
+                  "Noise standard deviation of the reference star: the spikes are airglow lines.")  # fmt: skip
+
+# %% [markdown] tags=["lang-zh"]
+# 噪声标准差本身会不会泄漏标签？若标准差由无噪声流量算出，它就是光谱的一份无噪声副本。下表只用标准差（不用流量）作岭回归；默认设置下它不应含有任何信息。
+
+# %% [markdown] tags=["lang-en"]
+# Does sigma itself give the label away? Computed from the noiseless flux it is a noiseless copy of the spectrum. The table fits Ridge to
+# sigma alone, without the flux; by default sigma should tell nothing.
+
+# %%
+if sets.grid is not None:
+    report.table("controls", study.survey.controls(results), "仅用噪声标准差作岭回归的测试 R²。", "Test R² of Ridge on sigma alone.",
+                 source=study.survey.controls)  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
 # ### 模型
@@ -293,6 +321,16 @@ study.judge(
 # ### How far is the information limit?
 # The ceiling comes from Fisher information: with known noise no unbiased estimate (with a Gaussian prior of the label) can do better.
 # Efficiency is $R^2$ over the ceiling. Within a bin of S/N both refer to the variance of the labels in that bin.
+
+# %%
+if sets.grid is not None:
+    points = study.survey.reported_ceilings(reported("vit_scaling.public.fisher_ceiling"))
+    ceilings = study.survey.ceilings(results)
+    report.figure(
+        "ceiling", spectra_plots.ceiling(ceilings, label=config.label, reported=points),
+        "上限随信噪比的变化：自由标签个数与有无先验；圆圈为公开记录中 BOSZ 网格的值，与本网格不可直接相比。",
+        "The ceiling against S/N by the number of free labels, with and without prior; circles: public values for the BOSZ grid, another grid.",
+    )  # fmt: skip
 
 # %%
 bins = study.evaluate.by_snr(results, largest)
