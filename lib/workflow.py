@@ -10,6 +10,7 @@ from lib.sources import sources
 EMBEDDED = {  # study -> what it reads from lib/data/embedded when the user brings no data
     "opamp_transfer": "opamp/**/*", "noise2noise": "*mni*", "vit_scaling": "*grid*", "latent_extraction": "*grid*", "mlp_head": "*grid*",
 }  # fmt: skip
+AFTER = {"mlp_head": "latent_extraction"}  # whose published model a study starts from, unless its params name a checkpoint
 DATA_PARAMETERS = ("data_dir", "train_path", "val_path", "test_path", "checkpoint")
 
 
@@ -37,12 +38,20 @@ def inputs(study: str, profile: str) -> list[str]:
     files = [paths.NOTEBOOKS / f"{study}.ipynb", params, *(m for m in modules if m.parent != paths.NOTEBOOKS)]
     folders = {m.parent for m in modules} - {paths.NOTEBOOKS}
     files += [f for d in folders for p in ("*.mplstyle", "reported.yaml", f"glossary/{study}.yaml") for f in d.glob(p)]
-    return [str(f.relative_to(paths.ROOT)) if f.is_relative_to(paths.ROOT) else str(f) for f in [*files, *_data(study, params)]]
+    files += [*_data(study, params), *_before(study, profile, params)]
+    return [str(f.relative_to(paths.ROOT)) if f.is_relative_to(paths.ROOT) else str(f) for f in files]
+
+
+def _before(study: str, profile: str, params: Path) -> list[Path]:
+    """Return the mark of the study that must run first."""
+    values = yaml.safe_load(params.read_text(encoding="utf8")) if params.is_file() else {}
+    return [paths.BUILD / profile / AFTER[study] / "executed.stamp"] if study in AFTER and not values.get("checkpoint") else []
 
 
 def _data(study: str, params: Path) -> list[Path]:
     values = yaml.safe_load(params.read_text(encoding="utf8")) if params.is_file() else {}
-    given = [paths.resolve(values[k]) for k in DATA_PARAMETERS if values.get(k)]
+    named = [values[k] for k in DATA_PARAMETERS if values.get(k)]
+    given = [paths.resolve(name) for names in named for name in (names if isinstance(names, list) else [names])]
     if not given:
         return sorted(f for f in paths.EMBEDDED.glob(EMBEDDED[study]) if f.is_file())
     return [f for g in given for f in (sorted(g.rglob("*")) if g.is_dir() else [g]) if f.is_file()]

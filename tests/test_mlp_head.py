@@ -1,0 +1,139 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from latent_cases import DENOISER, SMALL, runtime
+
+from lib import denoising, paths
+from lib import workflow as flow
+from lib.data.sets import PROBE_STREAM, open_set
+from lib.files import write_json
+from lib.metrics import r2
+from lib.models.blindspot import save_pretrained
+from lib.studies import latent_extraction
+from lib.studies import mlp_head as study
+from lib.studies.mlp_head.__main__ import main
+
+CELL = ("enc_pre_latent", "seg_mean_K8")
+FIT = {"epochs": 6, "batch_size": 32, "arm_epochs": 2, "folds": 2, "n_boot": 60}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A tiny encoder and the head on it: config, runtime, prepared, features, trained head."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "RUNS", tmp_path_factory.mktemp("runs"))
+        teacher, run = latent_extraction.Config(**SMALL | DENOISER), runtime()
+        sets = latent_extraction.prepare(teacher, run)
+        encoder, _ = latent_extraction.pretrained(teacher, run, sets)
+        weights = tmp_path_factory.mktemp("model") / denoising.WEIGHTS
+        save_pretrained(encoder, weights)
+        config = study.Config(**SMALL | FIT | {"checkpoint": str(weights), "arms": list(study.ARMS)})
+        prepared = study.prepare(config, run)
+        found = study.features(config, prepared, list(study.DOCUMENTS))
+        yield config, run, prepared, found, study.head(config, run, prepared, found, CELL, name="mlp")
+
+
+def test_features_are_those_of_the_frozen_encoder_under_other_noise_each_realisation(ran):
+    config, _, prepared, found, _ = ran
+    assert not any(p.requires_grad for p in prepared.denoiser.parameters())
+    assert len(found["train"]) == config.realisations
+    first, second = (draw[CELL] for draw in found["train"])
+    assert first.shape == second.shape
+    assert not torch.allclose(first, second, atol=1e-3)
+
+
+def test_the_frozen_encoder_stays_as_it_was(ran):
+    config, run, prepared, found, _ = ran
+    before = {name: value.clone() for name, value in prepared.denoiser.state_dict().items()}
+    study.follow_ups(config, run, prepared, found, study.head(config, run, prepared, found, CELL, name="mlp"))
+    for name, value in prepared.denoiser.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_every_follow_up_predicts_the_test_stars(ran):
+    config, run, prepared, found, main_head = ran
+    others, left_out = study.follow_ups(config, run, prepared, found, main_head)
+    assert set(others) == set(study.ARMS) - {"cells", "folds"}
+    assert left_out == "-"
+    for name, head in others.items():
+        assert head.pred["test"].shape == (96,), name
+        assert np.isfinite(head.pred["test"]).all(), name
+    assert study.judge_unfrozen(study.truth(config, prepared), others, main_head, 60)["low"] is not None
+
+
+def test_folds_are_scored_on_rows_that_they_did_not_train_on(ran):
+    config, run, prepared, found, _ = ran
+    folds = study.folds(config, run, prepared, found)
+    assert folds.fold.tolist() == [0, 1]
+    assert np.isfinite(folds[["held_r2", "test_r2"]]).all(axis=None)
+    assert study.half_width(folds)["value"] > 0
+
+
+def test_results_compare_on_the_same_stars(ran):
+    config, _, prepared, found, main_head = ran
+    truth, ridge = study.truth(config, prepared), study.ridge(config, prepared, found, CELL)
+    table = study.results(truth, {"ridge": ridge["test"], "mlp": main_head.pred["test"]}, n_boot=60, seed=0, run_name="x")
+    mlp = table.set_index("method").loc["mlp"]
+    assert mlp.test_r2 == pytest.approx(r2(truth, main_head.pred["test"]))
+    assert mlp.gain == pytest.approx(mlp.test_r2 - table.test_r2[0])
+    assert mlp.gain_low <= mlp.gain <= mlp.gain_high
+    assert mlp.test_mse == pytest.approx(mlp.test_rmse**2)
+    assert study.parameters(main_head) == 32 * 256 + 256 + 256 + 1
+
+
+def test_history_finds_the_best_epoch_and_the_first_past_ridge():
+    history = pd.DataFrame({"epoch": [0, 1, 2, 3], "val_r2": [-6.0, 0.3, 0.6, 0.5], "val_rmse": 1.0, "val_mae": 1.0})
+    assert study.best_epoch(history) == 2
+    assert study.first_past(history, 0.4) == 2
+    assert study.first_past(history, 0.9) is None
+    table = study.history_table(history, [[0, -6.57, 3, 3], [2, 0.4, 1, 1], [50, 0.57, 1, 1]])
+    assert table.epoch.tolist() == [0, 2]
+    assert table.reported_val_r2.tolist() == [-6.57, 0.4]
+
+
+def test_blank_cells_are_filled_where_the_arm_runs(ran):
+    config, run, prepared, found, main_head = ran
+    ridges, heads = study.blank_cells(config, run, prepared, found, list(study.DOCUMENTS), main_head)
+    assert set(ridges) == set(heads) == set(study.DOCUMENTS)
+    table = study.cells_table(study.truth(config, prepared), ridges, heads, 60)
+    assert table.mlp_r2.notna().all()
+
+
+def test_published_head_predicts_a_users_file_in_its_order(ran, tmp_path, capsys):
+    config, _run, prepared, found, main_head = ran
+    study.publish(config, tmp_path, prepared, main_head)
+    source = open_set(config, "test", 96, device=torch.device("cpu"), stream=PROBE_STREAM).source
+    source.write_hdf5(tmp_path / "user.h5")
+    words = ["predict", "--model", str(tmp_path), "--in", str(tmp_path / "user.h5"), "--out", str(tmp_path / "out.csv")]
+    assert main([*words, "--device", "cpu"]) == 0
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert found.row.tolist() == list(range(96))
+    assert np.isfinite(found.log_g).all()
+    other = open_set(config.model_copy(update={"window_aa": [8412.0, 8600.0]}), "test", 16, device=torch.device("cpu"))
+    other.source.write_hdf5(tmp_path / "user.h5")
+    assert main([*words, "--device", "cpu"]) == 1
+    assert "miss the model's" in capsys.readouterr().err
+
+
+def test_an_encoder_from_other_noise_or_a_missing_one_is_refused(ran, tmp_path):
+    config, run, prepared, *_ = ran
+    with pytest.raises(ValueError, match="run latent_extraction at profile 'smoke' first"):
+        study.prepare(config.model_copy(update={"checkpoint": str(tmp_path / "none.safetensors")}), run)
+    weights = tmp_path / denoising.WEIGHTS
+    save_pretrained(prepared.denoiser, weights)
+    spectra = {name: getattr(config, name) for name in ("window_aa", "noise_preset", "noise_level", "error_source")}
+    write_json(tmp_path / "encoder.json", {"spectra": spectra | {"noise_level": 1.0}})
+    with pytest.raises(ValueError, match="trained with noise_level 1.0, but 'noise_level' is 0.3"):
+        study.prepare(config.model_copy(update={"checkpoint": str(weights)}), run)
+
+
+def test_the_workflow_runs_latent_extraction_first():
+    assert "build/quick/latent_extraction/executed.stamp" in flow.inputs("mlp_head", "quick")
+    assert not [f for f in flow.inputs("latent_extraction", "quick") if f.endswith(".stamp")]
+
+
+@pytest.mark.parametrize(("wrong", "says"), [({"arms": ["mlp3"]}, "names 'mlp3'"), ({"pooling": "seg8"}, "'seg8' is unknown")])
+def test_params_that_contradict_are_refused(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        study.Config.checked(wrong)
