@@ -78,6 +78,17 @@ def test_an_output_that_sees_no_noise_has_leak_zero_and_lies_at_the_floor():
     assert study.floor_test(rows).difference[0] == pytest.approx(0, abs=1e-6)
 
 
+def test_an_untrained_output_does_not_correlate_with_rician_noise_through_the_signal():
+    class Flat(torch.nn.Module):
+        def forward(self, x_a, x_b):
+            flat = torch.full_like(x_a, 0.2)
+            return {"cross_a": flat, "cross_b": flat, "same_a": flat, "same_b": flat}
+
+    dim = replace(IMAGES, a=0.2 * IMAGES.a, b=0.2 * IMAGES.b)  # where the noise is as large as the signal
+    rows = measure.evaluate(Flat(), dim, 0.1, "rician", 0, "cpu")
+    assert rows.corr_target.abs().max() < 0.1
+
+
 def test_detail_of_the_truth_is_one_of_a_blurred_image_less_and_ignores_noise():
     clean, mask = IMAGES.a[0], IMAGES.mask[0]
     noisy = add_noise(clean, 0.1, "gaussian", np.random.default_rng(0))

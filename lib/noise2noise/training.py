@@ -93,13 +93,12 @@ def load_model(folder: Path):
 def _compute(folder: Path, *, point, train, val, runtime):
     """Train the stages of the point one after another and write what is left of it."""
     device, model = runtime.device, point.model()
-    noisy = [_noisy_pair(images, point, place) for place, images in enumerate((train, val))]
-    val_rows = [*noisy[1], *noisy[1], val.a, val.b, val.mask]
-    batches = TensorBatches(*(_tensor(x, device) for x in val_rows), batch_size=8)
+    noisy = [_noisy_pair(images, point, place, device) for place, images in enumerate((train, val))]
+    clean = (_tensor(x, device) for x in (val.a, val.b, val.mask))
+    batches = TensorBatches(*noisy[1], *noisy[1], *clean, batch_size=8)
     shots, histories, done, seconds = _Snapshots(_busiest(val)), [], 0, 0.0
     for number, stage in enumerate(point.recipe.stages, 1):
-        rows = [_tensor(x, device) for x in (*noisy[0], *noisy[0])]
-        source = _batches(rows, point, number)
+        source = _batches((*noisy[0], *noisy[0]), point, number)
         steps = len(source) * stage.epochs if point.schedule == "one_cycle" else 0
         task = Task(
             model, partial(_loss, weights=stage.weights), partial(_adam, lr=_rate(point, stage), steps=steps),
@@ -119,10 +118,10 @@ def _compute(folder: Path, *, point, train, val, runtime):
     write_json(folder / "fit.json", {"seconds": seconds})
 
 
-def _noisy_pair(images, point, place):
-    """Return the one noisy acquisition of both contrasts that a data set has."""
+def _noisy_pair(images, point, place, device):
+    """Return the one noisy acquisition of both contrasts that a data set has, on the device."""
     rng = np.random.default_rng([point.seed, place])
-    return [add_noise(x, point.noise_sigma, point.noise_kind, rng) for x in (images.a, images.b)]
+    return [_tensor(add_noise(x, point.noise_sigma, point.noise_kind, rng), device) for x in (images.a, images.b)]
 
 
 def _tensor(array, device):

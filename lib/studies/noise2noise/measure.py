@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
-from lib.data.images import add_noise, noise_floor
+from lib.data.images import add_noise, noise_floor, noisy_median
 from lib.metrics import mse
 from lib.noise2noise.training import outputs
 
@@ -53,7 +53,8 @@ def evaluate(model, images, sigma, kind, seed, device):
 
     Columns: psnr_db, ssim, detail, l1 and floor (mean absolute error against the noisy target, and its noise floor),
     leak (slope on the target's noise), copy, corr_target and corr_latent (residual against the noise of the target, and
-    of the image that made the latent), and noisy_psnr_db and noisy_ssim of the noisy image itself.
+    of the image that made the latent; both less the median of the noisy image given the clean one, since Rician noise has
+    a mean that follows the signal), and noisy_psnr_db and noisy_ssim of the noisy image itself.
     """
     rng = np.random.default_rng([seed, 7])
     clean = {"a": images.a, "b": images.b}
@@ -64,6 +65,7 @@ def evaluate(model, images, sigma, kind, seed, device):
         "a": outputs(model, again["a"], noisy["b"], device),
         "b": outputs(model, noisy["a"], again["b"], device),
     }
+    centre = {d: noisy_median(clean[d], sigma, kind) for d in clean}
     rows = []
     for domain, other in (("a", "b"), ("b", "a")):
         floor = noise_floor(noisy[domain], clean[domain], sigma, kind)
@@ -73,14 +75,15 @@ def evaluate(model, images, sigma, kind, seed, device):
             for i in range(len(images)):
                 mask, y = images.mask[i], base[name][i]
                 c, x = clean[domain][i], noisy[domain][i]
-                residual = (y - c)[mask]
+                middle = centre[domain][i][mask]
+                residual = y[mask] - middle
                 rows.append({
                     "slice": int(images.z[i]), "domain": domain, "path": path,
                     "psnr_db": psnr_db(c, y, mask), "ssim": ssim(c, y, mask), "detail": detail(y, c, mask),
                     "l1": float(np.abs(y - x).mean()), "floor": float(floor[i]),
                     "leak": leak(y, redrawn[domain][name][i], x, again[domain][i], mask),
-                    "copy": copy_score(y, c, x, mask), "corr_target": correlation(residual, (x - c)[mask]),
-                    "corr_latent": correlation(residual, (noisy[source][i] - clean[source][i])[mask]),
+                    "copy": copy_score(y, c, x, mask), "corr_target": correlation(residual, x[mask] - middle),
+                    "corr_latent": correlation(residual, (noisy[source][i] - centre[source][i])[mask]),
                     "noisy_psnr_db": psnr_db(c, x, mask), "noisy_ssim": ssim(c, x, mask),
                 })  # fmt: skip
     return pd.DataFrame(rows)
