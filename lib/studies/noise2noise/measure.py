@@ -1,5 +1,7 @@
 """What a denoised image is worth, and whether the noise of its target is in it. All inside the object, on NumPy arrays."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
@@ -43,9 +45,14 @@ def detail(image, clean, mask):
     return slope(kept[mask], fine[mask])
 
 
-def leak(image, redrawn, noisy, noisy_redrawn, mask):
-    """Return the slope of the output's change on the noise's change, when only that noise was drawn anew: 1 is a copy."""
-    return slope((redrawn - image)[mask], (noisy_redrawn - noisy)[mask])
+@dataclass(frozen=True)
+class _Side:
+    """One contrast of the held-out images, (n, H, W) each: clean, two noisy acquisitions, and their median."""
+
+    clean: np.ndarray
+    noisy: np.ndarray
+    again: np.ndarray
+    centre: np.ndarray
 
 
 def evaluate(model, images, sigma, kind, seed, device):
@@ -58,32 +65,33 @@ def evaluate(model, images, sigma, kind, seed, device):
     """
     rng = np.random.default_rng([seed, 7])
     clean = {"a": images.a, "b": images.b}
-    noisy = {d: add_noise(clean[d], sigma, kind, rng) for d in clean}
-    again = {d: add_noise(clean[d], sigma, kind, rng) for d in clean}
+    noisy, again = ({d: add_noise(clean[d], sigma, kind, rng) for d in clean} for _ in range(2))
+    sides = {d: _Side(clean[d], noisy[d], again[d], noisy_median(clean[d], sigma, kind)) for d in clean}
     base = outputs(model, noisy["a"], noisy["b"], device)
     redrawn = {
         "a": outputs(model, again["a"], noisy["b"], device),
         "b": outputs(model, noisy["a"], again["b"], device),
     }
-    centre = {d: noisy_median(clean[d], sigma, kind) for d in clean}
     rows = []
     for domain, other in (("a", "b"), ("b", "a")):
         floor = noise_floor(noisy[domain], clean[domain], sigma, kind)
-        for path in ("cross", "same"):
+        for path, source in (("cross", other), ("same", domain)):
             name = f"{path}_{domain}"
-            source = other if path == "cross" else domain
-            for i in range(len(images)):
-                mask, y = images.mask[i], base[name][i]
-                c, x = clean[domain][i], noisy[domain][i]
-                middle = centre[domain][i][mask]
-                residual = y[mask] - middle
-                rows.append({
-                    "slice": int(images.z[i]), "domain": domain, "path": path,
-                    "psnr_db": psnr_db(c, y, mask), "ssim": ssim(c, y, mask), "detail": detail(y, c, mask),
-                    "l1": float(np.abs(y - x).mean()), "floor": float(floor[i]),
-                    "leak": leak(y, redrawn[domain][name][i], x, again[domain][i], mask),
-                    "copy": copy_score(y, c, x, mask), "corr_target": correlation(residual, x[mask] - middle),
-                    "corr_latent": correlation(residual, (noisy[source][i] - centre[source][i])[mask]),
-                    "noisy_psnr_db": psnr_db(c, x, mask), "noisy_ssim": ssim(c, x, mask),
-                })  # fmt: skip
+            for i, mask in enumerate(images.mask):
+                place = {"slice": int(images.z[i]), "domain": domain, "path": path, "floor": float(floor[i])}
+                change = redrawn[domain][name][i] - base[name][i]
+                rows.append(place | _score(base[name][i], change, sides[domain], sides[source], i, mask))
     return pd.DataFrame(rows)
+
+
+def _score(image, change, own, source, i, mask):
+    """Return the scores of one output; `change`: what it changed by when its target's noise was drawn anew."""
+    c, x = own.clean[i], own.noisy[i]
+    residual = (image - own.centre[i])[mask]
+    return {
+        "psnr_db": psnr_db(c, image, mask), "ssim": ssim(c, image, mask), "detail": detail(image, c, mask),
+        "l1": float(np.abs(image - x).mean()), "leak": slope(change[mask], (own.again[i] - x)[mask]),
+        "copy": copy_score(image, c, x, mask), "corr_target": correlation(residual, (x - own.centre[i])[mask]),
+        "corr_latent": correlation(residual, (source.noisy[i] - source.centre[i])[mask]),
+        "noisy_psnr_db": psnr_db(c, x, mask), "noisy_ssim": ssim(c, x, mask),
+    }  # fmt: skip
