@@ -38,7 +38,7 @@ def test_a_run_killed_in_the_middle_and_repeated_gives_equal_numbers(tmp_path):
     process = run(killed, pages, "-p", "force", "true")
     state = killed / "running.json"
     for _ in range(2400):
-        if state.is_file() and '"baselines"' in (text := state.read_text()) and json.loads(text)["done"] >= 2:
+        if state.is_file() and '"methods"' in (text := state.read_text()) and json.loads(text)["done"] >= 2:
             break
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)

@@ -6,6 +6,7 @@ import pytest
 
 from lib.data import opamp
 from lib.studies.opamp_transfer.__main__ import main
+from lib.studies.opamp_transfer.bench import build
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import prepare, split
 
@@ -120,16 +121,14 @@ def test_the_scaler_inverts_survives_json_and_leaves_constant_columns_alone(tmp_
 
 
 def test_the_scaler_is_fitted_on_source_training_rows_only(tmp_path):
-    from lib.studies.opamp_transfer.baselines import fitting_for
-
     prepared = prepare(Config.checked({"data_dir": str(write(tmp_path)), "opamp": "amp"}))
-    rows = np.arange(len(prepared.target))
-    before = fitting_for(Config(), prepared, "target_only", rows, 0).y_scaler
+    before = build(Config(), prepared)
     prepared.target[TARGETS] *= 7
-    assert fitting_for(Config(), prepared, "target_only", rows, 0).y_scaler == before
-    held = split(prepared.source, Config().inner_split, 0)[1]
-    prepared.source.loc[held, TARGETS] *= 7
-    assert fitting_for(Config(), prepared, "target_only", rows, 0).y_scaler == before
+    held = split(prepared.source, Config().source_split, 0)[1]
+    prepared.source.loc[held, TARGETS + FEATURES] *= 7
+    after = build(Config(), prepared)
+    assert after.y_scaler == before.y_scaler
+    assert after.inputs == before.inputs
 
 
 def test_check_tells_what_was_read_and_fails_with_one_sentence(tmp_path, capsys):
@@ -137,27 +136,3 @@ def test_check_tells_what_was_read_and_fails_with_one_sentence(tmp_path, capsys)
     assert "to train" in capsys.readouterr().out
     assert main(["check", "--data", str(tmp_path / "nowhere")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
-
-
-@pytest.mark.parametrize("kind", ["ridge", "lightgbm", "mlp"])
-def test_a_saved_model_predicts_the_same_in_the_order_of_the_rows(tmp_path, kind):
-    import torch
-
-    from lib.runtime import Runtime
-    from lib.studies.opamp_transfer.baselines import fitting_for
-    from lib.studies.opamp_transfer.models import KINDS, save
-
-    prepared = prepare(Config.checked({"data_dir": str(write(tmp_path, 200)), "opamp": "amp"}))
-    runtime = Runtime(torch.device("cpu"), "32-true", 0, 1, 0.0)
-    fit = KINDS[kind](fitting_for(Config(), prepared, "target_only", np.arange(200), 0), Config(), runtime, tmp_path / "work")
-    (tmp_path / "model").mkdir()
-    save(fit, prepared, tmp_path / "model")
-    designs = prepared.target[FEATURES].iloc[::-1]
-    designs.to_csv(tmp_path / "x.csv", index=False)
-    out = tmp_path / "y.csv"
-    assert main(["predict", "--model", str(tmp_path / "model"), "--features", str(tmp_path / "x.csv"), "--out", str(out)]) == 0
-    predicted = pd.read_csv(out)
-    assert list(predicted.columns) == TARGETS + [f"{t}_sd" for t in TARGETS]
-    assert predicted[TARGETS].to_numpy() == pytest.approx(fit.predict(designs), rel=1e-5)
-    assert np.isfinite(predicted.to_numpy()).all()
-    assert (predicted[[f"{t}_sd" for t in TARGETS]] > 0).all(axis=None)

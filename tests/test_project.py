@@ -16,6 +16,7 @@ LOWEST = {"config", "paths", "files", "metrics", "progress", "sources"}
 LAYERS = {  # who may import whom; every layer may import the lowest
     "runtime": set(), "runs": {"runtime"}, "plots": set(), "report": set(), "render": {"report"}, "pairs": set(), "workflow": set(),
     "execute": {"render", "report"}, "models": set(), "losses": set(),
+    "calibration": set(),
     "train": {"runtime", "runs"}, "data": {"runtime", "runs", "train"}, "probes": {"runtime", "runs"}, "fisher": {"runtime", "data"},
     "inverse": {"runtime", "runs", "data", "models", "losses"},
     "noise2noise": {"runtime", "runs", "data", "models", "losses", "train"},
@@ -23,7 +24,7 @@ LAYERS = {  # who may import whom; every layer may import the lowest
     "heads": {"runtime", "models", "train"},
     "studies": {
         "runtime", "runs", "data", "models", "losses", "train", "probes", "fisher", "inverse", "noise2noise", "denoising",
-        "latents", "heads",
+        "latents", "heads", "calibration",
     },
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ STYLE = str(Path(__file__).with_name("report.mplstyle"))
 CYCLE = ("#0b5fa5", "#d1603d", "#2e8b57", "#8a5bb5", "#b8860b", "#4fb3bf", "#c04f8a", "#6b7280", "#8c564b", "#17202a")
 COLOURS = {  # a method keeps its colour in every figure of every study
     "ridge": CYCLE[0], "lightgbm": CYCLE[2], "mlp": CYCLE[1], "vit": CYCLE[3], "ceiling": CYCLE[9],
-    "source": CYCLE[0], "target": CYCLE[1], "source_only": CYCLE[0], "target_only": CYCLE[1],
+    "source": CYCLE[0], "target": CYCLE[1], "source_only": CYCLE[0], "target_only": CYCLE[1], "transfer": CYCLE[2],
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Figures of the op-amp study."""
 
+from itertools import product
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -8,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from lib.plots import axes, colour, styled
+from lib.plots import CYCLE, axes, colour, styled
 
 UNITS = {
     "slewrate_pos": "slew rate (V/s)", "dc_gain": "dc gain (V/V)", "ugf": "unity-gain frequency (Hz)",
@@ -54,36 +55,107 @@ def skew(df: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 @styled
-def scores(df: pd.DataFrame, *, floor: float = -0.5, ax: Axes | None = None) -> Axes:
-    """Draw R2 per output, method and training process, with intervals; values under `floor` are drawn at it and named."""
+def methods(df: pd.DataFrame, *, ceiling: float = 2.0, ax: Axes | None = None) -> Axes:
+    """Draw every arm's unexplained variance 1 - R2, averaged over the outputs, with its interval; smaller is better."""
+    ax = axes(ax, 8, 0.27 * len(df) + 1.2)
+    df = df.sort_values("average")
+    for y, row in enumerate(df.itertuples()):
+        value = min(1 - row.average, ceiling)
+        low, high = (np.clip(1 - np.array([row.average_high, row.average_low], float), 1e-3, ceiling)).tolist()
+        ax.plot([low, high], [y, y], color=colour(row.domain), lw=1.5, alpha=0.6)
+        ax.plot(value, y, "o", color=colour(row.domain))
+        if 1 - row.average > ceiling:
+            ax.annotate(f"{1 - row.average:.3g}", (value, y), (-6, 0), textcoords="offset points", ha="right", va="center")
+    names = [" · ".join(filter(None, (r.method, r.features, r.recipe))) for r in df.itertuples()]
+    ax.set_yticks(range(len(df)), [n.replace("_", " ") for n in names])
+    for domain in dict.fromkeys(df.domain):
+        ax.plot([], [], "o", color=colour(domain), label=domain.replace("_", " "))
+    ax.set(xscale="log", xlabel="1 - R², mean over the outputs, held-out target designs")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
+    return ax
+
+
+@styled
+def outputs(df: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw 1 - R2 per output for some arms, with intervals; rows of `score_table`."""
     ax = axes(ax, 9, 4)
-    names, arms = list(dict.fromkeys(df.metric)), list(dict.fromkeys(zip(df.domain, df.method, strict=True)))
-    for i, (domain, method) in enumerate(arms):
-        part = df[(df.method == method) & (df.domain == domain)].set_index("metric").loc[names]
-        x = np.arange(len(names)) + (i - (len(arms) - 1) / 2) * 0.13
-        y = part.r2.clip(lower=floor)
-        bars = np.stack(
-            [
-                (y - part.low.clip(lower=floor)).clip(lower=0).fillna(0),
-                (part.high - y).clip(lower=0).where(part.r2 > floor, 0).fillna(0),
-            ]
-        )
-        ax.errorbar(
-            x,
-            y,
-            bars,
-            fmt="o" if domain == "target_only" else "x",
-            color=colour(method),
-            label=f"{method}, {domain.replace('_', ' ')}",
-        )
-        for xi, value in zip(x, part.r2, strict=True):
-            if value < floor:
-                ax.annotate(
-                    f"{value:.3g}", (xi, floor), (0, 5), textcoords="offset points", rotation=90, fontsize=7, ha="center"
-                )
+    names, arms = list(dict.fromkeys(df.metric)), list(dict.fromkeys(zip(df.domain, df.method, df.features, strict=True)))
+    for i, (domain, method, features) in enumerate(arms):
+        part = df[(df.method == method) & (df.domain == domain) & (df.features == features)].set_index("metric").loc[names]
+        x = np.arange(len(names)) + (i - (len(arms) - 1) / 2) * 0.1
+        low, high = (1 - part.high.astype(float)).clip(lower=1e-5), (1 - part.low.astype(float)).clip(lower=1e-5)
+        ax.vlines(x, low, high, color=CYCLE[i % len(CYCLE)], alpha=0.6)
+        ax.plot(x, 1 - part.r2, "o", color=CYCLE[i % len(CYCLE)], label=f"{method}, {features}".replace("_", " "))
     ax.set_xticks(range(len(names)), names)
-    ax.set(ylabel="R² on held-out target designs", ylim=(floor - 0.05, 1.05))
-    ax.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
+    ax.set(ylabel="1 - R² on held-out target designs", yscale="log")
+    ax.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0))
+    return ax
+
+
+@styled
+def budget(df: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw 1 - R2 of the first outputs against the number of target labels; target-only methods dashed."""
+    ax = axes(ax, 8, 4.2)
+    for i, ((method, domain), part) in enumerate(df.groupby(["method", "domain"], sort=False)):
+        style = "--" if domain == "target_only" else "-"
+        ax.plot(
+            part.labels, 1 - part["first"], style, marker="o", color=CYCLE[i], label=f"{method}, {domain}".replace("_", " ")
+        )
+        low, high = ((1 - part[k].astype(float)).clip(lower=1e-4) for k in ("high", "low"))
+        ax.fill_between(part.labels, low, high, color=CYCLE[i], alpha=0.1, lw=0)
+    ax.set(xscale="log", yscale="log", xlabel="target labels", ylabel="1 - R², mean over all outputs but the cmrr")
+    ax.set_xticks(sorted(df.labels.unique()), [str(n) for n in sorted(df.labels.unique())])
+    ax.minorticks_off()
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
+    return ax
+
+
+@styled
+def stages(df: pd.DataFrame) -> Any:
+    """Draw the loss curves of each stage, one panel each: mean over networks of training and validation loss."""
+    names = list(dict.fromkeys(df.stage))
+    figure, grid = plt.subplots(1, len(names), figsize=(2.7 * len(names), 2.7), squeeze=False)
+    for ax, name in zip(grid.flat, names, strict=True):
+        part = df[df.stage == name].groupby("epoch")[["train", "val"]].mean()
+        ax.plot(part.index, part.train, color=colour("source"), label="training")
+        ax.plot(part.index, part.val, color=colour("target"), label="validation")
+        ax.set(title=name, xlabel="epoch", ylabel="loss", yscale="log")
+    grid.flat[0].legend()
+    figure.tight_layout()
+    return figure
+
+
+@styled
+def sweep(df: pd.DataFrame) -> Any:
+    """Draw validation likelihood and R2 against the swept loss weights, every split seed a thin line."""
+    names = list(dict.fromkeys(df.parameter))
+    figure, grid = plt.subplots(len(names), 2, figsize=(8, 2.6 * len(names)), squeeze=False)
+    for (i, name), (j, column) in product(enumerate(names), enumerate(("nll", "r2"))):
+        ax, part = grid[i, j], df[df.parameter == name]
+        for _, one in part.groupby("seed"):
+            ax.plot(one.value, one[column], color="0.7", lw=0.8)
+        mean = part.groupby("value")[column].mean()
+        ax.plot(mean.index, mean, "o-", color=colour("target"))
+        ax.set(xlabel=name, ylabel={"nll": "validation NLL (nats per value)", "r2": "validation R² (scaled)"}[column])
+    figure.tight_layout()
+    return figure
+
+
+@styled
+def coverage(df: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the coverage of the 90 % interval per output before and after calibration; rows of `calibration_table`."""
+    ax = axes(ax, 8, 3.8)
+    names, arms = list(dict.fromkeys(df.metric)), list(dict.fromkeys(df.method))
+    for i, method in enumerate(arms):
+        part = df[df.method == method].groupby("metric")[["cover_90_raw", "cover_90"]].mean().loc[names]
+        x = np.arange(len(names)) + (i - (len(arms) - 1) / 2) * 0.14
+        ax.vlines(x, part.cover_90_raw, part.cover_90, color=CYCLE[i % len(CYCLE)], alpha=0.4)
+        ax.plot(x, part.cover_90_raw, "o", mfc="none", color=CYCLE[i % len(CYCLE)])
+        ax.plot(x, part.cover_90, "o", color=CYCLE[i % len(CYCLE)], label=method.replace("_", " "))
+    ax.axhspan(0.85, 0.95, color="0.9", zorder=0)
+    ax.set_xticks(range(len(names)), names)
+    ax.set(ylabel="coverage of the 90 % interval (open: before)")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
     return ax
 
 

@@ -137,18 +137,20 @@ def fit_stacked(
     seeds: Sequence[int] | None = None,
     extra: dict | None = None,
     hyper: dict | None = None,
+    start: Sequence[nn.Module] | None = None,
     trainable: Callable[[str], bool] | None = None,
     device: torch.device | str = "cpu",
     tick: Callable[[], None] | None = None,
 ) -> StackedFit:
     """Train K networks at once and return trained copies, each at its best validation epoch or at its last.
 
-    nets       K modules of one architecture, each with its own start, which `net.start` shows to the loss
+    nets       K modules of one architecture, each with weights of its own
     data       name -> tensor (K, N, ...) or, shared by all, (1, N, ...)
     rows       K lists of training rows; val_rows likewise (None: no early stopping)
     loss       (net, batch) -> scalar, for one network; vmapped over all
     extra      name -> (N', ...): rows of another domain; each step draws as many of them as of its own
     hyper      name -> (K,) numbers, one for each network's loss
+    start      K modules whose weights `net.start` shows to the loss (default: the nets as they come)
     trainable  name -> bool: the parameters that may change
     tick       called after each epoch
     Raises ValueError where the lists disagree in length.
@@ -160,18 +162,20 @@ def fit_stacked(
             raise ValueError(f"{name} has {len(entries)} entries for {len(nets)} networks; give one for each.")
     with torch.random.fork_rng(devices=[]):  # dropout is the one draw that has no generator of its own
         torch.manual_seed(seeds[0])
-        run = _Run(nets, data, rows, val_rows, loss, config, seeds, extra or {}, hyper or {}, trainable, device)
+        run = _Run(nets, data, rows, val_rows, loss, config, seeds, extra or {}, hyper or {}, start, trainable, device)
         return run.fit(tick or (lambda: None))
 
 
 class _Run:
     """The state of one stacked training."""
 
-    def __init__(self, nets, data, rows, val_rows, loss, config, seeds, extra, hyper, trainable, device):
+    def __init__(self, nets, data, rows, val_rows, loss, config, seeds, extra, hyper, start, trainable, device):
         self.config, self.K, self.device = config, len(nets), torch.device(device)
         self.nets = [copy.deepcopy(net).to(device) for net in nets]
         hyper = {name: torch.as_tensor(v, dtype=torch.float32, device=device) for name, v in hyper.items()}
         self.stack = Stack(self.nets, loss, hyper, trainable)
+        if start is not None:
+            self.stack.start = {n: p.detach().to(device) for n, p in stack_module_state(list(start))[0].items()}
         self.data = {name: t.to(device) for name, t in data.items()}
         self.extra = {name: t.to(device) for name, t in extra.items()}
         self.rows = _lists(rows)

@@ -1,4 +1,9 @@
-"""python -m lib.studies.opamp_transfer check --data DIR --opamp NAME | predict --model DIR --features X.csv --out Y.csv"""
+"""python -m lib.studies.opamp_transfer
+
+check --data DIR --opamp NAME                   what was read, ranges, invalid rows, split
+predict --model DIR --features X.csv --out Y.csv
+stage {source,bias,head,unfreeze} --folder DIR  one stage of the two-headed fine-tuning, from its predecessor's checkpoint
+"""
 
 import argparse
 import sys
@@ -6,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib import paths, runtime
 from lib.data.opamp import read_numbers
 from lib.files import write_csv
-from lib.studies.opamp_transfer import models
+from lib.studies.opamp_transfer import open_lab, publish, stages
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import cleaning, prepare, split
 
@@ -33,12 +39,25 @@ def check(chosen: argparse.Namespace) -> None:
 
 def predict(chosen: argparse.Namespace) -> None:
     """Write one row per design: the targets in physical units and their standard deviations."""
-    fit = models.load(chosen.model)
+    model = publish.load(chosen.model)
     designs = read_numbers(chosen.features)
-    mean, sd = fit.predict(designs), fit.predict_sd(designs)
-    names = fit.y_scaler.names
+    mean, sd = model.predict(designs), model.predict_sd(designs)
+    names = model.y_scaler.names
     columns = {n: mean[:, i] for i, n in enumerate(names)} | {f"{n}_sd": sd[:, i] for i, n in enumerate(names)}
     write_csv(chosen.out, pd.DataFrame(columns))
+
+
+def stage(chosen: argparse.Namespace) -> None:
+    """Run one stage and tell where its checkpoint and curve are."""
+    config = Config.load(paths.PARAMS / chosen.profile / "opamp_transfer.yaml")
+    data = {"data_dir": str(chosen.data.resolve())} if chosen.data else {}
+    config = Config.checked(config.model_dump() | data | {"opamp": chosen.opamp, "profile": chosen.profile})
+    lab = open_lab(config, prepare(config), runtime.start(config))
+    curve = stages.run(chosen.name, lab, chosen.folder, chosen.recipe)
+    last = curve[curve.epoch == curve.epoch.max()].val.mean()
+    sys.stdout.write(
+        f"{chosen.folder / chosen.name}: networks and curve.csv, validation loss {last:.4g} after the last epoch\n"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,6 +73,14 @@ def main(arguments: list[str] | None = None) -> int:
     two.add_argument("--features", type=Path, required=True)
     two.add_argument("--out", type=Path, required=True)
     two.set_defaults(run=predict)
+    three = commands.add_parser("stage", help="run one stage of the two-headed fine-tuning")
+    three.add_argument("name", choices=stages.ORDER)
+    three.add_argument("--folder", type=Path, required=True, help="checkpoints of all stages, one folder each")
+    three.add_argument("--data", type=Path)
+    three.add_argument("--opamp", default="5t_opamp")
+    three.add_argument("--profile", choices=["smoke", "quick", "full"], default="quick")
+    three.add_argument("--recipe", choices=["compact", "document"], default="compact")
+    three.set_defaults(run=stage)
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)

@@ -1,12 +1,12 @@
 """Parameters of the study."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from lib.config import NAME, StudyConfig, param
 
 
 class Config(StudyConfig):
-    """Parameters of `opamp_transfer`; the network's defaults are the smoke profile's, the document's stand in params/full."""
+    """Parameters of `opamp_transfer`: two recipes for networks, the document's and a compact one; defaults suit a smoke run."""
 
     study: ClassVar[str] = "opamp_transfer"
 
@@ -15,19 +15,46 @@ class Config(StudyConfig):
     log_targets: list[str] = param(
         ["slewrate_pos", "dc_gain", "ugf", "cmrr"], "targets modelled as log1p", "以 log1p 建模的目标列"
     )
+    resonant: str = param("cmrr", "target with a signed resonant head (empty: none)", "采用带符号谐振头的目标（空：无）")
     val_split: float = param(0.2, "share of the target designs held out for scoring", "目标工艺留出用于评分的比例", gt=0, lt=1)
-    inner_split: float = param(
-        0.15, "share of the training rows held out for choosing", "训练行中用于选择的内部验证比例", gt=0, lt=1
+    source_split: float = param(
+        0.1, "share of the source designs held out for choosing", "源工艺留出用于选择的比例", gt=0, lt=1
     )
     splits: int = param(2, "split seeds", "划分种子数", ge=1, le=100)
-    ridge_alpha: float = param(1.0, "Ridge penalty", "Ridge 正则强度", gt=0)
-    trees: int = param(30, "LightGBM trees", "LightGBM 树数", ge=1)
-    hidden: int = param(32, "width of the MLP", "MLP 宽度", ge=1)
-    layers: int = param(2, "hidden layers of the MLP", "MLP 隐藏层数", ge=1)
-    dropout: float = param(0.0, "dropout", "dropout 比例", ge=0, lt=1)
-    lr: float = param(3e-3, "learning rate of AdamW", "AdamW 学习率", gt=0, le=1)
+    inner_folds: int = param(2, "inner validation folds of the training rows", "训练行的内部验证折数", ge=2, le=20)
+    members: int = param(1, "networks of each arm that predict together", "每个方法共同预测的网络数", ge=1, le=20)
+    raw: Literal["baselines", "all"] = param("baselines", "methods that also run on raw features", "也在原始特征上运行的方法")
+    document: bool = param(False, "run the document's recipe beside the compact one", "在紧凑配方之外也运行原文配方")
+
+    ridge_alpha: float = param(0.1, "Ridge penalty", "Ridge 正则强度", gt=0)
+    trees: int = param(20, "LightGBM trees", "LightGBM 树数", ge=1)
+    gp_steps: int = param(5, "steps to find a Gaussian process's lengths", "高斯过程超参数的优化步数", ge=1)
+    gp_rows: int = param(50, "rows to find them on", "优化超参数所用的行数", ge=2)
+
+    hidden: int = param(512, "document's recipe: width", "原文配方：宽度", ge=1)
+    layers: int = param(6, "document's recipe: hidden layers", "原文配方：隐藏层数", ge=1)
+    dropout: float = param(0.1, "document's recipe: dropout", "原文配方：dropout 比例", ge=0, lt=1)
+    lr: float = param(1e-4, "document's recipe: learning rate of AdamW", "原文配方：AdamW 学习率", gt=0, le=1)
+    batch_size: int = param(256, "document's recipe: batch size", "原文配方：批大小", ge=1)
+    epochs: int = param(50, "document's recipe: epochs at most", "原文配方：最多训练轮数", ge=1)
+    patience: int = param(10, "document's recipe: epochs without gain", "原文配方：早停耐心（轮）", ge=1)
     weight_decay: float = param(1e-4, "weight decay of AdamW", "AdamW 权重衰减", ge=0)
-    batch_size: int = param(256, "batch size", "批大小", ge=1)
-    epochs: int = param(3, "epochs at most", "最多训练轮数", ge=1)
-    patience: int = param(10, "epochs without gain before stopping", "早停耐心（轮）", ge=1)
     clip: float = param(1.0, "gradient norm clip", "梯度范数裁剪", gt=0)
+
+    compact_hidden: int = param(8, "compact recipe: width", "紧凑配方：宽度", ge=1)
+    compact_layers: int = param(2, "compact recipe: hidden layers", "紧凑配方：隐藏层数", ge=1)
+    compact_lr: float = param(1e-2, "compact recipe: first learning rate", "紧凑配方：初始学习率", gt=0, le=1)
+    compact_batch: int = param(64, "compact recipe: batch size", "紧凑配方：批大小", ge=1)
+    compact_epochs: int = param(2, "compact recipe: epochs on the target", "紧凑配方：目标工艺训练轮数", ge=1)
+    source_epochs: int = param(1, "compact recipe: epochs on the source", "紧凑配方：源工艺训练轮数", ge=1)
+
+    lambda_coral: float = param(0.05, "weight of the CORAL loss", "CORAL 损失权重", ge=0)
+    alpha_r2: float = param(1.0, "weight of the R2 loss", "R² 损失权重", ge=0)
+    l2sp: float = param(1e-4, "weight of L2-SP", "L2-SP 权重", ge=0)
+    lr_bias: float = param(3e-4, "document's recipe: learning rate of stage 1", "原文配方：阶段一学习率", gt=0, le=1)
+    lr_head: float = param(1e-4, "document's recipe: learning rate of stage 2", "原文配方：阶段二学习率", gt=0, le=1)
+    lr_unfreeze: float = param(5e-5, "document's recipe: learning rate of stage 3", "原文配方：阶段三学习率", gt=0, le=1)
+
+    lambda_grid: list[float] = param([0.0, 0.1], "swept weights of CORAL", "扫描的 CORAL 权重")
+    alpha_grid: list[float] = param([0.0, 1.0], "swept weights of the R2 loss", "扫描的 R² 权重")
+    budgets: list[int] = param([25, 50], "label budgets", "标注预算")

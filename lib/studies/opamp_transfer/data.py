@@ -116,6 +116,11 @@ def lowest(prepared: Prepared, metric: str) -> float:
     return float(_column(prepared, metric).min())
 
 
+def middle(prepared: Prepared, metric: str) -> float:
+    """Return the median of `metric` among target designs."""
+    return float(_column(prepared, metric).median())
+
+
 def _column(prepared: Prepared, metric: str) -> pd.Series:
     if metric not in prepared.target:
         raise ValueError(f"The study asks about '{metric}', but the data's targets are {prepared.targets}.")

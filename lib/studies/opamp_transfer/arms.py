@@ -1,0 +1,208 @@
+"""The methods that are compared, and how each is fitted on a list of jobs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from lib.models.gp import GPConfig
+from lib.runtime import Runtime
+from lib.studies.opamp_transfer import networks
+from lib.studies.opamp_transfer.bench import SCORED, Bench, Job, Predicted, bagged_jobs, jobs
+from lib.studies.opamp_transfer.classical import Linear, Processes, Trees, fit_each, fit_processes
+from lib.studies.opamp_transfer.config import Config
+from lib.studies.opamp_transfer.data import Prepared
+from lib.studies.opamp_transfer.source import load_networks, save_networks, source_mean, source_networks
+
+SOURCE = "_source"  # suffix of a feature set that also holds the source networks' predictions
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One method on one feature set with one recipe; `domain` tells which labels it has seen."""
+
+    method: str
+    domain: str  # source_only, target_only or transfer
+    features: str = "physics"
+    recipe: str = "compact"  # networks only; "" for the others
+
+    @property
+    def key(self) -> str:
+        """A name for files."""
+        return "-".join(filter(None, (self.method, self.domain, self.features, self.recipe)))
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What a fit may use: the bench, the parameters, and source networks by feature set and recipe."""
+
+    bench: Bench
+    config: Config
+    prepared: Prepared
+    runtime: Runtime
+
+    def sources(self, features: str, how: str) -> list[nn.Module]:
+        """Return the source networks."""
+        return source_networks(self.bench, self.config, self.prepared, self.runtime, features, how)
+
+    def reading(self, arm: Arm) -> "Lab":
+        """Return a lab whose bench has the feature set that the arm reads, source predictions among them where asked for."""
+        name = features_of(arm)
+        if name in self.bench.x:
+            return self
+        x = self.bench.x[arm.features]
+        wide = np.concatenate([x, source_mean(self.sources(arm.features, "compact"), x)], 1)
+        return replace(self, bench=replace(self.bench, x=self.bench.x | {name: wide.astype(np.float32)}))
+
+
+class Networks:
+    """Networks of one architecture that predict together: the mean of their mixture."""
+
+    def __init__(self, nets: Sequence[nn.Module], kind: str) -> None:
+        self.nets, self.kind = list(nets), kind
+
+    def __call__(self, x: np.ndarray) -> Predicted:
+        each = networks.predict(self.nets, x)
+        mean = np.mean([m for m, _ in each], axis=0)
+        if each[0][1] is None:
+            return mean, None
+        return mean, np.sqrt(np.mean([m**2 + sd**2 for m, sd in each], axis=0) - mean**2)
+
+    def save(self, folder: Path) -> None:
+        """Write safetensors and JSON."""
+        save_networks(self.nets, self.kind, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Networks":
+        """Read what `save` wrote."""
+        return cls(load_networks(folder), "")
+
+
+class Affine:
+    """Source networks, unchanged or with a straight line per output fitted on target rows."""
+
+    def __init__(self, nets: Sequence[nn.Module], slope: np.ndarray, offset: np.ndarray) -> None:
+        self.nets, self.slope, self.offset = list(nets), slope, offset
+
+    def __call__(self, x: np.ndarray) -> Predicted:
+        return source_mean(self.nets, x) * self.slope + self.offset, None
+
+
+def arms(config: Config) -> list[Arm]:
+    """List the arms that the parameters ask for."""
+    base = [Arm(m, "target_only", f, r) for f in ("raw", "physics")
+            for m, r in (("ridge", ""), ("lightgbm", ""), ("gp", ""), ("mlp", "compact"))]  # fmt: skip
+    own = [Arm("resonant", "target_only"), Arm("target_hetero", "target_only")]
+    source = [Arm("ridge", "source_only", recipe=""), Arm("lightgbm", "source_only", recipe=""), Arm("mlp", "source_only"),
+              Arm("mlp_affine", "transfer")]  # fmt: skip
+    moved = [Arm(m, "transfer") for m in ("fine_tune", "align_hetero", "dual_head", "mlp_source_features")]
+    moved += [Arm(m, "transfer", recipe="") for m in ("lightgbm_source_features", "gp_source_features")]
+    out = base + own + source + moved
+    if config.raw == "all":
+        out += [replace(a, features="raw") for a in own + source + moved]
+    if config.document:
+        which = ("mlp", "target_hetero", "fine_tune", "align_hetero", "dual_head")
+        out += [replace(a, recipe="document") for a in out if a.method in which and a.recipe and a.features == "physics"]
+    return out
+
+
+def todo_of(arm: Arm, inner: np.ndarray, members: int) -> list[Job]:
+    """List the jobs of an arm: networks of the document's recipe stop early, Gaussian processes leave one out instead."""
+    if arm.recipe == "document":
+        return bagged_jobs(inner, members)
+    one = 1 if not arm.recipe or arm.domain == "source_only" or arm.method == "mlp_affine" else members
+    every = jobs(inner, one)
+    return [j for j in every if j.seed % 1000 >= 100] if arm.method.startswith("gp") else every
+
+
+def fit(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list:
+    """Fit an arm other than a Gaussian process on every job; return a predictor (scaled features -> mean, sd) for each."""
+    kind = arm.method.split("_")[0]
+    lab = lab.reading(arm)
+    if arm.domain == "source_only" and kind in ("ridge", "lightgbm"):
+        return [_classical(kind, arm, lab.config)(*_source_rows(lab.bench, arm.features), lab.config.seed)] * len(todo)
+    if kind in ("ridge", "lightgbm"):
+        return fit_each(lab.bench, todo, features_of(arm), _classical(kind, arm, lab.config))
+    if arm.domain == "source_only" or arm.method == "mlp_affine":
+        return _from_source(arm, lab, todo)
+    return _networks(arm, lab, todo)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The jobs of an arm, the predictor of each, and their predictions of all target rows."""
+
+    todo: list[Job]
+    predictors: list
+    predictions: list[Predicted]
+
+
+def fit_and_predict(arm: Arm, lab: Lab, todo: Sequence[Job]) -> Fitted:
+    """Fit `arm` on every job and predict all rows; a Gaussian process adds those of its own rows, each left out."""
+    lab = lab.reading(arm)
+    x = lab.bench.x[features_of(arm)]
+    if not arm.method.startswith("gp"):
+        predictors = fit(arm, lab, todo)
+        return Fitted(list(todo), predictors, [p(x) for p in predictors])
+    out, seen, predictors = [], [], []
+    for job, (predictor, rows, left) in zip(todo, processes(arm, lab, todo), strict=True):
+        mean, sd = predictor(x)
+        mean[rows], sd[rows] = left
+        rest = np.setdiff1d(np.flatnonzero(lab.bench.inner[job.split] != SCORED), rows)  # dropped for equal sizes: seen by none
+        out.append(replace(job, out=np.concatenate([rows, rest, job.out])))
+        seen.append((mean, sd))
+        predictors.append(predictor)
+    return Fitted(out, predictors, seen)
+
+
+def features_of(arm: Arm) -> str:
+    """Return the feature set that the arm's predictor reads."""
+    return arm.features + (SOURCE if arm.method.endswith("source_features") else "")
+
+
+def processes(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list[tuple[Processes, np.ndarray, Predicted]]:
+    """Fit the Gaussian processes of an arm, with their left-one-out predictions."""
+    lab = lab.reading(arm)
+    config = GPConfig(lab.config.gp_steps, rows=lab.config.gp_rows)
+    return fit_processes(lab.bench.x[features_of(arm)], lab.bench.y, [j.rows for j in todo], config, lab.config.seed)
+
+
+def _classical(kind: str, arm: Arm, config: Config) -> Callable:
+    """Return fit(x, y, seed); ridge takes products of physics features too, so that each feature set has its usual form."""
+    if kind == "ridge":
+        return lambda x, y, _: Linear.fit(x, y, config.ridge_alpha, degree=2 if arm.features == "physics" else 1)
+    return lambda x, y, seed: Trees.fit(x, y, config.trees, seed)
+
+
+def _source_rows(bench: Bench, features: str) -> tuple[np.ndarray, np.ndarray]:
+    learn = bench.source_rows[0]
+    return bench.source_x[features][learn], bench.source_y[learn]
+
+
+def _from_source(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list[Affine]:
+    nets, y = lab.sources(arm.features, arm.recipe), lab.bench.y
+    if arm.domain == "source_only":
+        return [Affine(nets, np.ones(y.shape[1]), np.zeros(y.shape[1]))] * len(todo)
+    mean = source_mean(nets, lab.bench.x[arm.features])
+    lines = [[np.polyfit(mean[j.rows, m], y[j.rows, m], 1) for m in range(y.shape[1])] for j in todo]
+    return [Affine(nets, *np.array(line).T) for line in lines]
+
+
+def _networks(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list[Networks]:
+    """Fit the networks of all jobs as one stack."""
+    bench, config, how = lab.bench, lab.config, networks.recipe(lab.config, arm.recipe)
+    x = bench.x[features_of(arm)]
+    resonant = None if arm.method == "mlp" else bench.resonant
+    sizes = how.sizes(x.shape[1], bench.y.shape[1], resonant)
+    known = [np.flatnonzero(bench.inner[j.split] != SCORED) for j in todo]
+    rows = networks.Rows(
+        x, bench.y, [j.rows for j in todo], [config.seed + j.seed for j in todo],
+        [np.setdiff1d(k, j.rows) if len(j.rows) < len(k) else k for k, j in zip(known, todo, strict=True)],
+        source_x=bench.source_x[arm.features] if arm.method == "align_hetero" else None, device=str(lab.runtime.device),
+    )  # fmt: skip
+    moved = arm.method in ("fine_tune", "align_hetero", "dual_head")
+    trained = lab.sources(arm.features, arm.recipe) if moved else []
+    kind = {"align_hetero": "hetero", "target_hetero": "hetero", "dual_head": "dual"}.get(arm.method, "mlp")
+    return [Networks([net], kind) for net in networks.fit_method(arm.method, rows, config, how, sizes, trained)]

@@ -1,0 +1,167 @@
+"""The op-amp study: no scored row in any fit or choice, calibration, stages, and the published model."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.distributions import Normal
+
+from lib import calibration, paths
+from lib.data import opamp
+from lib.runtime import Runtime
+from lib.studies.opamp_transfer import Lab, comparison, publish, stages
+from lib.studies.opamp_transfer.__main__ import main
+from lib.studies.opamp_transfer.arms import Arm, arms, fit_and_predict, todo_of
+from lib.studies.opamp_transfer.bench import SCORED, bagged_jobs, build, gather, jobs
+from lib.studies.opamp_transfer.config import Config
+from lib.studies.opamp_transfer.data import Prepared
+from lib.studies.opamp_transfer.networks import recipe
+from lib.studies.opamp_transfer.source import fit_source
+
+FEATURES, TARGETS = ["w1", "l1", "ibias"], ["ugf", "cmrr"]
+TINY = Config.checked({"budgets": [10, 20], "gp_steps": 3, "gp_rows": 20, "trees": 3})
+
+
+def frame(n, seed, shift):
+    draw = np.random.default_rng(seed)
+    x = pd.DataFrame(
+        {"w1": draw.uniform(1, 50, n), "l1": draw.choice([0.5, 1.0, 2.0], n), "ibias": draw.choice([1e-5, 2e-5], n)}
+    )
+    y = pd.DataFrame({"ugf": shift * 1e11 * x.ibias * x.w1, "cmrr": 100 * x.l1 * shift + x.w1})
+    out = pd.concat([x, y], axis=1)
+    out.attrs = {"features": FEATURES, "targets": TARGETS}
+    return out
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "RUNS", tmp_path_factory.mktemp("runs"))
+        source, target = frame(120, 0, 1.0), frame(60, 1, 1.5)
+        prepared = Prepared(source, target, source[:0], FEATURES, TARGETS, TARGETS, "sha256:test", "csv", "amp")
+        yield Lab(build(TINY, prepared), TINY, prepared, Runtime(torch.device("cpu"), "32-true", 0, 1, 0.0))
+
+
+@pytest.mark.parametrize("listed", [jobs, bagged_jobs])
+def test_no_fit_learns_from_rows_that_it_predicts_or_that_are_scored(lab, listed):
+    inner = lab.bench.inner
+    seen = np.zeros(inner.shape, int)
+    for job in listed(inner, 2):
+        assert not set(job.rows) & set(job.out)
+        assert (inner[job.split, job.rows] != SCORED).all()
+        seen[job.split, job.out] += 1
+    assert (seen[inner != SCORED] == 1).all(), "each training row is predicted out of its fold, once"
+    assert (seen[inner == SCORED] == 2).all()
+
+
+@pytest.mark.parametrize("arm", arms(TINY.model_copy(update={"document": False})), ids=lambda a: a.key)
+def test_no_method_sees_the_truth_of_scored_rows(lab, arm):
+    """Spoil the targets of the scored rows: predictions, inner errors and temperatures stay as they were."""
+    y = lab.bench.y.copy()
+    one = lab.bench.inner[:1]
+    y[one[0] == SCORED] = 1e3
+    results = []
+    for targets in (lab.bench.y, y):
+        made = replace(lab, bench=replace(lab.bench, y=targets, inner=one))
+        done = fit_and_predict(arm, made, todo_of(arm, one, 1))
+        mean, sd = gather(made.bench, done.todo, done.predictions, source_only=arm.domain == "source_only")
+        results.append(comparison.calibrated(arm, made.bench, mean, sd))
+    np.testing.assert_array_equal(results[0].mean, results[1].mean)
+    np.testing.assert_array_equal(results[0].sd, results[1].sd)
+    np.testing.assert_array_equal(results[0].inner, results[1].inner)
+
+
+def test_source_networks_never_see_the_target(lab):
+    bench = replace(lab.bench, y=lab.bench.y * 9, x={k: v * 9 for k, v in lab.bench.x.items()})
+    first, second = (fit_source(b, TINY, "physics", recipe(TINY, "compact"), "cpu").nets[0] for b in (lab.bench, bench))
+    assert all(torch.equal(p, q) for p, q in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_temperature_maximises_the_normal_likelihood():
+    draw = np.random.default_rng(0)
+    y, mean, sd = draw.normal(size=(300, 2)), np.zeros((300, 2)), np.full((300, 2), 0.4)
+    best = calibration.temperature(y, mean, sd)
+    value = lambda t: Normal(torch.zeros(2), torch.tensor(0.4 * t)).log_prob(torch.tensor(y)).mean(0)  # noqa: E731
+    for other in (0.9 * best, 1.1 * best):
+        assert (value(best) > value(other)).all()
+
+
+def test_quantile_temperature_gives_the_level_whatever_the_tails():
+    draw = np.random.default_rng(0)
+    y, sd = draw.standard_t(2, size=(4000, 1)), np.full((4000, 1), 0.3)
+    factor = calibration.quantile_temperature(y, 0 * y, sd)
+    assert calibration.coverage(y, 0 * y, sd * factor, 0.9)[0] == pytest.approx(0.9, abs=0.002)
+    assert abs(calibration.coverage(y, 0 * y, sd * calibration.temperature(y, 0 * y, sd), 0.9)[0] - 0.9) > 0.02
+
+
+def test_the_ensemble_follows_the_precise_member_and_reports_disagreement():
+    means = np.stack([np.zeros((1, 2)), np.ones((1, 2))])
+    sds = np.stack([np.array([[0.1, 1.0]]), np.array([[1.0, 1.0]])])
+    mean, sd = calibration.combine(means, sds, np.ones((2, 2)))
+    assert mean[0, 0] == pytest.approx(1 / 101)
+    assert mean[0, 1] == pytest.approx(0.5)
+    assert sd[0, 1] == pytest.approx(np.sqrt(1 + 0.25))
+    better = calibration.combine(means, sds, np.array([[1.0, 1.0], [1.0, 0.25]]))[0]
+    assert better[0, 1] == pytest.approx(0.8)
+
+
+def test_a_stage_names_the_command_that_makes_its_predecessor(lab, tmp_path):
+    with pytest.raises(ValueError, match=r"'bias' is missing .*`python -m lib.studies.opamp_transfer stage bias --folder"):
+        stages.run("head", lab, tmp_path)
+    with pytest.raises(ValueError, match="the stages are source, bias, head, unfreeze"):
+        stages.run("thaw", lab, tmp_path)
+
+
+def test_each_stage_changes_only_what_it_may(lab, tmp_path):
+    for stage in stages.ORDER:
+        curve = stages.run(stage, lab, tmp_path)
+        assert set(curve.stage) == {stage}
+        assert (tmp_path / stage / "curve.csv").is_file()
+    weights = [stages.checkpoint(s, tmp_path)[0].state_dict() for s in stages.ORDER]
+    start = {n: weights[0][n.replace("head_A", "head").replace("head_B", "head")] for n in weights[1]}
+    allowed = (("head_B",), ("head_B",), ("head_B", "backbone.1."))
+    for before, after, prefixes in zip([start, *weights[1:3]], weights[1:], allowed, strict=True):
+        changed = {n for n in after if not torch.equal(before[n], after[n])}
+        assert changed
+        assert all(n.startswith(prefixes) for n in changed)
+    assert all(n.endswith("bias") for n in weights[1] if not torch.equal(start[n], weights[1][n]))
+
+
+CHOSEN = {
+    "ridge": (Arm("ridge", "target_only", recipe=""),), "lightgbm": (Arm("lightgbm", "target_only", "raw", ""),),
+    "ensemble": (Arm("gp_source_features", "transfer", recipe=""), Arm("align_hetero", "transfer"), Arm("dual_head", "transfer")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_saved_model_predicts_the_same_in_the_order_of_the_rows(lab, tmp_path, name):
+    model = publish.fit_model(CHOSEN[name], lab)
+    publish.save(model, tmp_path / "model")
+    assert not list((tmp_path / "model").rglob("*.p*k*l*"))
+    designs = lab.prepared.target[FEATURES].iloc[::-1]
+    designs.to_csv(tmp_path / "x.csv", index=False)
+    words = ["--model", str(tmp_path / "model"), "--features", str(tmp_path / "x.csv"), "--out", str(tmp_path / "y.csv")]
+    assert main(["predict", *words]) == 0
+    predicted = pd.read_csv(tmp_path / "y.csv")
+    assert list(predicted.columns) == TARGETS + [f"{t}_sd" for t in TARGETS]
+    np.testing.assert_allclose(predicted[TARGETS], model.predict(designs), rtol=1e-5)
+    assert np.isfinite(predicted.to_numpy()).all()
+    assert (predicted[[f"{t}_sd" for t in TARGETS]] > 0).all(axis=None)
+
+
+def test_a_folder_that_is_no_model_is_refused_with_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match=r"model.json does not exist"):
+        publish.load(tmp_path)
+
+
+def test_equal_designs_share_an_inner_fold():
+    twice = frame(30, 2, 1.0)
+    twice = pd.concat([twice, twice], ignore_index=True)
+    twice.attrs = {"features": FEATURES, "targets": TARGETS}
+    prepared = Prepared(frame(60, 0, 1.0), twice, twice[:0], FEATURES, TARGETS, TARGETS, "", "csv", "amp")
+    inner = build(TINY, prepared).inner
+    groups = opamp.duplicates(twice)
+    for folds in inner:
+        assert pd.Series(folds).groupby(groups).nunique().max() == 1
