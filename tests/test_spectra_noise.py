@@ -53,14 +53,6 @@ def test_snr_at_magnitudes_is_near_the_reported_calculator():
     assert (snr(torch.ones(6, 4096), sigma) / reported - 1).abs().max() < 0.1
 
 
-def test_snr_quantiles_of_the_default_preset_are_the_documents_within_15_percent():
-    noise = PfsNoise(WAVE, "mag205_225")
-    ratio = snr(torch.ones(1, 4096), noise.sigma(noise.weights(noise.conditions(10000, seed=0))))
-    found = torch.quantile(ratio, torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]))
-    reported = torch.tensor([2.79, 5.29, 8.21, 12.53, 27.68])  # snr_quantiles_test_10k
-    assert (found / reported - 1).abs().max() < 0.15
-
-
 def test_noise_of_a_block_is_keyed_by_seed_epoch_and_block():
     draws = []
     for block, seed, epoch in ((0, 3, 0), (0, 3, 0), (1, 3, 0), (0, 4, 0), (0, 3, 1)):

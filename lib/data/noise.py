@@ -33,7 +33,7 @@ class NoiseConfig:
     """
 
     magnitude: tuple[float, float] = (20.5, 22.5)
-    seeing_arcsec: tuple[float, float] = (0.5, 0.9)
+    seeing_arcsec: tuple[float, float] = (0.6, 0.9)
     zenith_deg: tuple[float, float] = (0.0, 35.0)
     field_deg: tuple[float, float] = (0.0, 0.65)
     exposures: int = 12
