@@ -191,6 +191,18 @@ def test_names_without_a_partner_and_foreign_files_are_refused(tmp_path):
         load(tmp_path / "a")
 
 
+@pytest.mark.parametrize("name", ["one.png", "one.nii", "one.nii.gz", "one.npy"])
+def test_a_broken_file_is_named(tmp_path, name):
+    for side in ("a", "b"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / name).write_bytes(b"not an image")
+    with pytest.raises(ValueError, match=name):
+        load(tmp_path)
+    (tmp_path / "x.h5").write_bytes(b"not an image")
+    with pytest.raises(ValueError, match="x.h5: not an HDF5 file"):
+        load(tmp_path)
+
+
 def test_a_pickled_array_is_refused(tmp_path):
     write_folder(tmp_path, *brain(), "npy")
     np.save(tmp_path / "a" / "one.npy", np.array([{}], dtype=object))

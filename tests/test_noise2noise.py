@@ -284,6 +284,13 @@ def test_a_saved_model_comes_back_without_pickle(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json", "weights.safetensors"]
     x = torch.rand(1, 1, 8, 8)
     assert torch.equal(load_model(tmp_path)(x, x)["cross_a"], model(x, x)["cross_a"])
+    saved(tmp_path / "other", skip_source="latent")
+    (tmp_path / "other" / "weights.safetensors").replace(tmp_path / "weights.safetensors")
+    with pytest.raises(ValueError, match="does not fit model.json"):
+        load_model(tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(b"x")
+    with pytest.raises(ValueError, match="does not fit model.json"):
+        load_model(tmp_path)
     (tmp_path / "weights.safetensors").unlink()
     with pytest.raises(ValueError, match="does not exist"):
         load_model(tmp_path)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lib.data.images import PairedImages, add_noise
@@ -84,9 +85,15 @@ def load_model(folder: Path):
     settings = read_json(folder / "model.json")
     if not (folder / "weights.safetensors").is_file():
         raise ValueError(f"{folder / 'weights.safetensors'} does not exist; give the folder of a trained model")
+    missing = [name for name in SharedLatentConfig.__dataclass_fields__ if name not in settings]
+    if missing:
+        raise ValueError(f"{folder / 'model.json'} lacks {', '.join(missing)}; give the folder of a trained model")
     sizes = {name: settings[name] for name in SharedLatentConfig.__dataclass_fields__}
     model = SharedLatentDenoiser(SharedLatentConfig(**sizes | {"features": tuple(sizes["features"])}))
-    model.load_state_dict(load_file(folder / "weights.safetensors"))
+    try:
+        model.load_state_dict(load_file(folder / "weights.safetensors"))
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{folder / 'weights.safetensors'} does not fit model.json: {str(error).splitlines()[0]}") from error
     return model.eval()
 
 

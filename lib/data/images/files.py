@@ -27,6 +27,13 @@ def read_array(path):
     """
     if not Path(path).is_file():
         raise ValueError(f"{path} does not exist")
+    try:
+        return _read(path)
+    except (OSError, nibabel.filebasedimages.ImageFileError) as error:
+        raise ValueError(f"{path}: cannot be read as the image that its name says ({error})") from error
+
+
+def _read(path):
     if str(path).endswith(".h5"):
         with h5py.File(path) as file:
             return _reconstruction(file, "auto", path)
@@ -34,7 +41,7 @@ def read_array(path):
     if kind == ".npy":
         return _read_npy(path)
     if kind == ".png":
-        return _grey(iio.imread(path), path)
+        return _grey(iio.imread(path, plugin="pillow"), path)
     array = np.asarray(nibabel.load(path).dataobj)
     return np.moveaxis(array, -1, 0) if array.ndim == 3 else array
 
@@ -87,6 +94,8 @@ def fastmri_pairs(folder, reconstruction="auto", contrasts=FASTMRI_CONTRASTS):
     """
     found = {}
     for path in sorted(Path(folder).glob("*.h5")):
+        if not h5py.is_hdf5(path):
+            raise ValueError(f"{path}: not an HDF5 file, or a broken one")
         with h5py.File(path) as file:
             patient, acquisition = _attribute(file, "patient_id", path), _attribute(file, "acquisition", path)
             if acquisition not in contrasts:

@@ -55,7 +55,7 @@ def encode(images, kind, source):
         np.save(buffer, images, allow_pickle=False)
         return buffer.getvalue()
     if kind == ".png":
-        return iio.imwrite("<bytes>", _grey(images, source), extension=".png")
+        return iio.imwrite("<bytes>", _grey(images, source), plugin="pillow", extension=".png")
     affine = nibabel.load(source).affine if ".nii" in source.suffixes else np.eye(4)
     volume = nibabel.Nifti1Image(np.moveaxis(images, 0, -1) if images.ndim == 3 else images, affine)
     return gzip.compress(volume.to_bytes()) if kind == ".nii.gz" else volume.to_bytes()
@@ -65,8 +65,8 @@ def _grey(images, source):
     """Return one image as integers of its source's depth, clipped; an image from elsewhere fills 16 bits."""
     if images.ndim != 2:
         raise ValueError(f"a PNG holds one image, these are {len(images)}: write .npy or .nii")
-    from_png = source.suffix == ".png"
-    depth = iio.imread(source).dtype if from_png else np.dtype(np.uint16)
+    from_png = source.suffix.lower() == ".png"
+    depth = iio.imread(source, plugin="pillow").dtype if from_png else np.dtype(np.uint16)
     top = np.iinfo(depth).max
     factor = 1.0 if from_png else top / max(float(images.max()), 1e-12)
     return np.clip(images * factor, 0, top).round().astype(depth)
