@@ -60,15 +60,16 @@ class Pretrainee(nn.Module):
     def __init__(self, denoiser: BlindSpotDenoiser, n_labels: int):
         super().__init__()
         self.denoiser = denoiser
-        self.readout = nn.Linear(denoiser.config.embed_dim, n_labels)
+        self.readout = nn.Linear(denoiser.config.embed_dim, n_labels) if n_labels else None
         self._heard: list[Tensor] = []
         denoiser.encoders[-1].register_forward_pre_hook(lambda _, inputs: self._heard.append(inputs[0]))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (mu, sigma) (B, 2, L) and the readout (B, k)."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return (mu, sigma) (B, 2, L) and the readout (B, k), None for a denoiser alone (n_labels 0)."""
         self._heard.clear()
         out = self.denoiser(x)
-        return out, self.readout(merge_directions(self._heard.pop(), "mean").mean(-1))
+        latent = self._heard.pop()
+        return out, None if self.readout is None else self.readout(merge_directions(latent, "mean").mean(-1))
 
 
 def stack_input(noisy: Tensor, noise: Tensor, config: BlindSpotConfig) -> Tensor:
@@ -78,7 +79,7 @@ def stack_input(noisy: Tensor, noise: Tensor, config: BlindSpotConfig) -> Tensor
 
 def in_order(source: Source, *, epoch: int = 0, batch_size: int = 256) -> Iterator[Spectra]:
     """Iterate over a whole source in order, with the noise draw number `epoch` (0: the fixed one)."""
-    batches = SpectraBatches(source, batch_size=batch_size, fields=Spectra._fields, fresh=epoch > 0, window=4)
+    batches = SpectraBatches(source, batch_size=batch_size, fields=Spectra._fields, fresh=epoch > 0, window=4, rank=0, world=1)
     batches.set_epoch(max(epoch - 1, 0))
     return (Spectra(*batch) for batch in batches)
 
@@ -90,7 +91,7 @@ def objective(settings: Pretraining) -> Callable[[Pretrainee, tuple[Tensor, ...]
         noisy, noise, clean, labels = batch
         out, read = model(stack_input(noisy, noise, model.denoiser.config))
         nll = LOSSES[settings.loss](out[:, 0], out[:, 1], noisy, noise, clean)
-        if settings.label_weight == 0:
+        if read is None:
             return {"loss": nll}
         label = F.mse_loss(read.float(), labels)
         return {"loss": nll + settings.label_weight * label, "nll": nll.detach(), "label": label.detach()}
@@ -148,14 +149,16 @@ def pretrain(
     trainer  Lightning's devices, num_nodes, strategy: with torchrun, every process takes its share of the blocks
     """
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    options = {"batch_size": settings.batch_size, "seed": runtime.seed, "fields": FIELDS, "world": world}
-    ranks = [SpectraBatches(train, shuffle=True, fresh=True, rank=r, **options) for r in range(world)]
-    steps = min(len(batches) for batches in ranks)  # every process must take as many
-    model = Pretrainee(build(config, settings, train, runtime.seed), train.labels.shape[1]).to(runtime.device)
+    options = {"batch_size": settings.batch_size, "seed": runtime.seed, "fields": FIELDS, "shuffle": True, "fresh": True}
+    steps = len(SpectraBatches(train, rank=0, world=world, **options))
+    n_labels = train.labels.shape[1] if settings.label_weight else 0
+    model = Pretrainee(build(config, settings, train, runtime.seed), n_labels).to(runtime.device)
     task = Task(model, objective(settings), optimisers(settings, steps * settings.epochs))
     shared = {"folder": folder, "epochs": settings.epochs, "runtime": runtime, "clip": settings.clip}
     validation = SpectraBatches(val, batch_size=settings.batch_size, fields=FIELDS)
-    fitted = fit(task, ranks[rank], validation, name="pretraining", limit_train_batches=steps, **shared, **trainer)
+    fitted = fit(task, SpectraBatches(train, **options), validation, name="pretraining", **shared, **trainer)
+    if rank > 0:
+        return fitted
     save_pretrained(model.denoiser, folder / WEIGHTS)
     write_csv(folder / HISTORY, fitted.history.assign(seconds=fitted.seconds))
     return fitted
