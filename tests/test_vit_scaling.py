@@ -309,11 +309,11 @@ def test_shares_cover_every_distinct_training_once(config):
 def test_two_processes_train_one_point_together(grid, tmp_path, strategy):
     values = TOY | {"grid_path": str(grid), "devices": 2, "strategy": strategy, "sizes": [1024], "epochs": [2], "ablations": []}
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(values | {"fresh_sizes": [], "fresh_epochs": []}))
-    code = "import sys; from pathlib import Path; from lib import paths; paths.RUNS = Path(sys.argv.pop(1))\n"
+    code = "import os, sys; from pathlib import Path; from lib import paths; paths.RUNS = Path(os.environ['TEST_RUNS'])\n"
     code += "from lib.studies.vit_scaling.__main__ import main; sys.exit(main(sys.argv[1:]))"
     (tmp_path / "go.py").write_text(code)
-    words = [sys.executable, str(tmp_path / "go.py"), str(tmp_path / "runs"), "run", "--params", str(tmp_path / "p.yaml")]
-    env = os.environ | {"PYTHONPATH": str(paths.ROOT)}
+    words = [sys.executable, str(tmp_path / "go.py"), "run", "--params", str(tmp_path / "p.yaml")]
+    env = os.environ | {"PYTHONPATH": str(paths.ROOT), "TEST_RUNS": str(tmp_path / "runs")}
     done = subprocess.run([*words, "--index", "0"], capture_output=True, text=True, env=env, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     folder = next(Path(tmp_path / "runs" / "vit_scaling").glob("*/point.json")).parent

@@ -47,7 +47,7 @@ def train_vit(
         fresh=fresh,
         fields=("noisy", "labels", "sigma"),
     )
-    held = SpectraBatches(val, batch_size=PREDICT_BATCH, fields=FIELDS)
+    held = SpectraBatches(val, batch_size=PREDICT_BATCH, fields=FIELDS, rank=0, world=1)  # every rank scores all of it
     if compiled:
         model.compile()
     task = Task(
