@@ -8,8 +8,14 @@ from lib import workflow as sources
 PROFILE = config.get("profile", "quick")
 STUDIES = str(config.get("studies", " ".join(sources.written()))).split()
 PYTHON = sys.executable
+PARTS = int(config.get("parts", 1))  # jobs that share the sweep of vit_scaling before its notebook runs
 for study in STUDIES:
     sources.check(study, PROFILE)
+
+
+def sweep_shares(w):
+    shares = [f"build/{w.profile}/{w.study}/share-{k}-of-{PARTS}.stamp" for k in range(1, PARTS + 1)]
+    return shares if w.study == "vit_scaling" and PARTS > 1 else []
 
 
 rule all:
@@ -17,9 +23,20 @@ rule all:
         expand("build/{profile}/{study}/rendered.stamp", profile=PROFILE, study=STUDIES),
 
 
+rule share:
+    input:
+        lambda w: sources.inputs("vit_scaling", w.profile),
+    output:
+        "build/{profile}/vit_scaling/share-{k}-of-{n}.stamp",
+    shell:
+        "{PYTHON} -m lib.studies.vit_scaling run --params params/{wildcards.profile}/vit_scaling.yaml"
+        " --part {wildcards.k}/{wildcards.n} && touch {output}"
+
+
 rule execute:
     input:
         lambda w: sources.inputs(w.study, w.profile),
+        sweep_shares,
     output:
         "build/{profile}/{study}/executed.stamp",
     shell:

@@ -78,6 +78,7 @@ lightgbm_leaves = [15]
 lightgbm_rates = [0.1]
 lightgbm_rounds = 50
 lightgbm_features = 0.25
+lightgbm_bins = 63
 ridge_alphas = [1.0, 100.0, 10000.0]
 fit_draws = 100
 ceiling_stars = 64
@@ -254,6 +255,12 @@ report.figure("scaling", figure, "测试 R² 随训练样本数的变化；实�
 report.table(
     "ladder", study.evaluate.brief(ladder), "规模阶梯的每个点。", "Every point of the ladder.", source=study.Results.ladder
 )
+
+# %%
+report.table(
+    "searches", results.searches(), "基线超参数在验证集上的搜索结果（入选者）。", "Hyper-parameters of the baselines, as chosen on validation.",
+    source=study.Results.searches,
+)  # fmt: skip
 
 # %%
 scaling = results.scaling_table()

@@ -166,6 +166,7 @@ def test_results_hold_every_table_with_finite_scores(results):
     assert best.min() > 0.5
     assert float(metrics.r2(results.truth, results.pred(vit))) == pytest.approx(results.row(vit)["r2"])
     assert set(results.ablation_table().arm) == {"run_1", "run_2", "sigma_head"}
+    assert set(results.searches().model) == {"lightgbm", "ridge"}
     assert set(results.scaling_table().model) == {"vit", "lightgbm", "ridge"}
     assert list(results.history().columns[:1]) == ["epoch"]
     assert evaluate.calibration(results).raw.between(0, 1).all()

@@ -28,7 +28,7 @@ def scaling_curves(ladder: pd.DataFrame, *, ceiling: float | None = None, ax: Ax
     if ceiling is not None and np.isfinite(ceiling):
         ax.axhline(ceiling, color=colour("ceiling"), ls=":", label="Cramer-Rao ceiling")
     ax.set(xscale="log", xlabel="training spectra n", ylabel="$R^2$ (test)")
-    ax.legend(fontsize="small")
+    ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1))
     return ax
 
 

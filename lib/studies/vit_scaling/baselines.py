@@ -59,15 +59,15 @@ def ridge_path(train: Source, val: Source, alphas: Sequence[float], copies: int 
 
 
 def search_lightgbm(
-    train: Source, val: Source, *, leaves: Sequence[int], rates: Sequence[float], rounds: int, features: float,
+    train: Source, val: Source, *, leaves: Sequence[int], rates: Sequence[float], rounds: int, features: float, bins: int,
     copies: int, seed: int, threads: int,
 ) -> tuple[lightgbm.Booster, dict[str, float]]:  # fmt: skip
     """Fit LightGBM per (leaves, rate), the number of rounds by early stopping on validation; keep the best R2 there."""
     x, y = gathered(train, copies)
     held, truth = gathered(val)
-    fixed = {"objective": "regression", "feature_fraction": features, "seed": seed, "deterministic": True}
+    fixed = {"objective": "regression", "max_bin": bins, "feature_fraction": features, "seed": seed, "deterministic": True}
     fixed |= {"force_col_wise": True, "num_threads": threads, "verbosity": -1, "metric": "l2"}
-    data = lightgbm.Dataset(x, y[:, 0], params={"verbosity": -1})
+    data = lightgbm.Dataset(x, y[:, 0], params={"verbosity": -1, "max_bin": bins})
     against = lightgbm.Dataset(held, truth[:, 0], reference=data)
     best, search = None, {}
     for count in leaves:

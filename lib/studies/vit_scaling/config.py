@@ -127,6 +127,7 @@ class VitScalingConfig(StudyConfig):
     lightgbm_rates: list[float] = param([0.1], "LightGBM rates searched", "搜索的 LightGBM 学习率", min_length=1)
     lightgbm_rounds: int = param(50, "LightGBM rounds at most; validation stops", "LightGBM 轮数上限（验证早停）", ge=1)
     lightgbm_features: float = param(0.25, "share of pixels per tree", "每棵树使用的像素比例", gt=0, le=1)
+    lightgbm_bins: int = param(63, "LightGBM bins per pixel", "LightGBM 每个像素的分箱数", ge=2, le=255)
     ridge_alphas: list[float] = param([1.0, 100.0, 10000.0], "Ridge penalties searched", "搜索的 Ridge 惩罚", min_length=1)
     fit_draws: int = param(100, "bootstrap draws behind intervals", "区间所用的自助抽样次数", ge=20)
     ceiling_stars: int = param(64, "test stars behind the Cramer-Rao ceiling", "计算克拉默–拉奥上限的测试星数", ge=16)
@@ -232,7 +233,7 @@ def _vit(
 
 
 def _baseline(config: VitScalingConfig, model: str, protocol: str, n: int) -> Point:
-    keys = {"lightgbm": ("leaves", "rates", "rounds", "features"), "ridge": ("alphas",)}[model]
+    keys = {"lightgbm": ("leaves", "rates", "rounds", "features", "bins"), "ridge": ("alphas",)}[model]
     settings: dict[str, Any] = {key: getattr(config, f"{model}_{key}") for key in keys}
     settings["copies"] = config.baseline_copies if protocol == "fresh" else 1
     return Point(model, protocol, n, config.seed, config.noise_level, 0, settings)

@@ -76,6 +76,17 @@ class Results:
         """Return slopes, saturation and power laws per protocol and model."""
         return scaling.summary(*self.curves())
 
+    def searches(self) -> pd.DataFrame:
+        """Return what the search on validation chose per baseline: model, protocol, n_train, candidates, choice, val_r2."""
+        rows = []
+        for p in self.chosen("ladder"):
+            search = self.found[id(p)][0].get("search")
+            if search:
+                best = max(search, key=search.get)
+                head = {"model": p.model, "protocol": p.protocol, "n_train": p.n_train, "candidates": len(search)}
+                rows.append(head | {"choice": best, "val_r2": search[best]})
+        return pd.DataFrame(rows)
+
     def gain(self, point: Point, other: Point) -> dict[str, float]:
         """Return R2(point) - R2(other) with its paired 95 % interval over test stars."""
         pair = self.pred(point), self.pred(other)
