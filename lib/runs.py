@@ -38,7 +38,7 @@ def cached(
     state = _state(step, compute, config, runtime, data)
     folder = paths.RUNS / step / sha256(json.dumps(state, sort_keys=True))[7:27]
     folder.mkdir(parents=True, exist_ok=True)
-    if _rank() and not (folder / DONE).is_file():
+    if rank() and not (folder / DONE).is_file():
         compute(folder)  # one of several processes of a distributed training: rank 0 holds the lock and keeps the books
         return folder
     with filelock.FileLock(folder.with_suffix(".lock")):
@@ -62,7 +62,7 @@ def is_cached(
     return (paths.RUNS / step / sha256(json.dumps(state, sort_keys=True))[7:27] / DONE).is_file()
 
 
-def _rank() -> int:
+def rank() -> int:
     """Return this process's rank as torchrun, Slurm or Lightning's launcher tell it; 0 where none of them does."""
     return int(next((os.environ[name] for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), "0"))
 

@@ -20,7 +20,7 @@ from lib.data.grid import SpectralGrid
 from lib.data.views import First
 from lib.files import read_json, replacing, write_json, write_text
 from lib.progress import Progress
-from lib.runs import cached, is_cached
+from lib.runs import cached, is_cached, rank
 from lib.runtime import Runtime
 from lib.studies.vit_scaling.baselines import ROWS, chunks, ridge_path, search_lightgbm
 from lib.studies.vit_scaling.config import Point, VitScalingConfig, model_config, points
@@ -108,11 +108,13 @@ class Sweep:
         return replace(self.runtime, seed=point.seed, precision=precision)
 
     def _compute(self, point: Point, folder: Path) -> None:
+        if rank() and point.model != "vit":
+            return  # only the networks are trained by several processes together
         sets, began = self.sets(point.noise_level), time.monotonic()
         train = sets.first(point.n_train)
         work = {"vit": _vit, "ridge": _ridge, "lightgbm": _lightgbm}[point.model]
         found = work(point, folder, train, sets, self._runtime(point), self.config)
-        if torch.distributed.is_available() and torch.distributed.is_initialized() and torch.distributed.get_rank():
+        if rank():
             return
         with replacing(folder / "predictions.safetensors") as path:
             save_file({name: value.float().cpu().contiguous() for name, value in found.pop("predictions").items()}, path)
@@ -136,6 +138,8 @@ def _vit(point: Point, folder: Path, train: First, sets: Sets, runtime: Runtime,
         folder, train, sets.val, model_config(settings, len(sets.wave)), settings, epochs=point.epochs,
         fresh=point.protocol == "fresh", runtime=runtime, trainer=trainer, compiled=config.compile_model,
     )  # fmt: skip
+    if rank():
+        return {}
     out = {}
     for name, part in (("train", train), ("val", sets.val), ("test", sets.test)):
         rows = observe(part, 0, min(len(part), len(sets.test)))

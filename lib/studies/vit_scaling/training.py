@@ -17,6 +17,7 @@ from lib.data.labels import LabelScaler
 from lib.files import write_csv, write_json
 from lib.losses.regression import loss_on_batch
 from lib.models.vit import SpectrumViT, ViTConfig, load_pretrained, save_pretrained
+from lib.runs import rank
 from lib.runtime import Runtime
 from lib.studies.vit_scaling.data import observe
 from lib.train import Task, fit
@@ -59,6 +60,8 @@ def train_vit(
         task, batches, held, folder=folder, epochs=epochs, runtime=runtime, monitor="val_mae", patience=settings["patience"],
         clip=settings["clip"] or None, name=f"ViT n={len(train)}", **trainer or {},
     )  # fmt: skip
+    if rank():
+        return model, scaler  # rank 0 writes
     write_csv(folder / "history.csv", fitted.history)
     trained = len(train) * len(fitted.history)
     size = {"best_epoch": fitted.best_epoch, "parameters": sum(p.numel() for p in model.parameters())}
