@@ -216,6 +216,14 @@ def test_a_run_gives_tables_verdicts_gallery_and_diagnosis():
     assert study.milestones(study.histories(trained), 0.1).epoch.tolist() == [1, 1]
 
 
+def test_training_in_mixed_precision_stays_close_to_single():
+    config = study.Config.checked(TINY | {"configs": ["progressive"]})
+    data = study.prepare(config)
+    single, mixed = (study.train(config, data, replace(RUNTIME, precision=p)).trained[0] for p in ("32-true", "bf16-mixed"))
+    assert mixed.history.val_cross.to_numpy() == pytest.approx(single.history.val_cross.to_numpy(), rel=0.02)
+    assert mixed.history.train_edge.iloc[-1] > 0
+
+
 def test_extra_noise_enters_the_inputs_and_never_the_targets():
     from lib.noise2noise.training import _augment
 
