@@ -8,14 +8,15 @@ from lib import workflow as sources
 PROFILE = config.get("profile", "quick")
 STUDIES = str(config.get("studies", " ".join(sources.written()))).split()
 PYTHON = sys.executable
-PARTS = int(config.get("parts", 1))  # jobs that share the sweep of vit_scaling before its notebook runs
+PARTS = int(config.get("parts", 1))  # jobs that share the sweep of a study before its notebook runs
+SHARED = ("vit_scaling", "noise2noise")
 for study in STUDIES:
     sources.check(study, PROFILE)
 
 
 def sweep_shares(w):
     shares = [f"build/{w.profile}/{w.study}/share-{k}-of-{PARTS}.stamp" for k in range(1, PARTS + 1)]
-    return shares if w.study == "vit_scaling" and PARTS > 1 else []
+    return shares if w.study in SHARED and PARTS > 1 else []
 
 
 rule all:
@@ -25,11 +26,11 @@ rule all:
 
 rule share:
     input:
-        lambda w: sources.inputs("vit_scaling", w.profile),
+        lambda w: sources.inputs(w.study, w.profile),
     output:
-        "build/{profile}/vit_scaling/share-{k}-of-{n}.stamp",
+        "build/{profile}/{study}/share-{k}-of-{n}.stamp",
     shell:
-        "{PYTHON} -m lib.studies.vit_scaling run --params params/{wildcards.profile}/vit_scaling.yaml"
+        "{PYTHON} -m lib.studies.{wildcards.study} run --params params/{wildcards.profile}/{wildcards.study}.yaml"
         " --part {wildcards.k}/{wildcards.n} && touch {output}"
 
 

@@ -354,9 +354,21 @@ def test_the_check_command_tells_what_was_read(tmp_path):
     said = main(["check", "--params", str(params)])
     assert "MNI152" in said
     assert "T1 and T2" in said
-    assert main(["train", "--params", str(params)]) == "2"
-    with pytest.raises(ValueError, match="points 0 to 1"):
-        main(["train", "--params", str(params), "--index", "7"])
+    assert "pure_noise2noise" in main(["points", "--params", str(params)])
+    with pytest.raises(ValueError, match="K/N such as 2/8"):
+        main(["run", "--params", str(params), "--part", "3/2"])
+
+
+def test_parts_of_a_run_share_its_trainings_and_the_study_finds_them(tmp_path):
+    params = tmp_path / "p.yaml"
+    params.write_text("profile: smoke\nn_train: 4\nepochs: 1\nfeatures: [4]\nnum_threads: 1\ndevice: cpu\n", encoding="utf8")
+    said = [main(["run", "--params", str(params), "--part", f"{k}/2"]) for k in (1, 2)]
+    assert all(text.startswith("1 of 2 trainings") for text in said)
+    cached = sorted((paths.RUNS / "noise2noise").glob("*/complete.json"))
+    config = study.Config.load(params)
+    study.train(config, study.prepare(config), RUNTIME)
+    assert sorted((paths.RUNS / "noise2noise").glob("*/complete.json")) == cached
+    assert len(cached) == 2
 
 
 def test_the_published_model_is_one_that_cannot_leak(tmp_path):

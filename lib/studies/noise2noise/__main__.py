@@ -1,4 +1,4 @@
-"""Command line: denoise a file, check data, diagnose a configuration, train one point of a sweep."""
+"""Command line: denoise a file, check data, diagnose configurations, train the points of a run part by part."""
 
 import argparse
 import sys
@@ -23,11 +23,12 @@ def parser():
     denoise.add_argument("--device", default="auto")
     check = commands.add_parser("check", help="read and check the data of a params file, train nothing")
     diagnosis = commands.add_parser("diagnose", help="train what the run cache lacks, print case and remedy")
-    point = commands.add_parser("train", help="train one point into the run cache")
-    for command in (check, diagnosis, point):
+    listed = commands.add_parser("points", help="list the trainings of a run")
+    run = commands.add_parser("run", help="train points into the run cache, where the notebook finds them")
+    for command in (check, diagnosis, listed, run):
         command.add_argument("--params", required=True, help="a params file, such as params/quick/noise2noise.yaml")
         command.add_argument("--data", default=None, help="data_dir instead of the file's")
-    point.add_argument("--index", type=int, default=None, help="which point (none given: tell how many there are)")
+    run.add_argument("--part", default="1/1", help="K/N: the K-th of N shares, for N jobs")
     return main
 
 
@@ -46,8 +47,10 @@ def main(argv=None):
         images = data.images
         head = f"{images.name} ({images.source}): {len(images)} slices of {images.a.shape[1]} x {images.a.shape[2]} pixels, "
         return f"{head}contrasts {' and '.join(images.contrasts)}\n{data.table().to_string(index=False)}"
+    if given.command == "points":
+        return study.points(config).drop(columns="point").to_string()
     runtime = start(config)
-    return _diagnose(config, data, runtime) if given.command == "diagnose" else _train(config, data, runtime, given.index)
+    return _diagnose(config, data, runtime) if given.command == "diagnose" else _run(config, data, runtime, given.part)
 
 
 def _diagnose(config, data, runtime):
@@ -56,14 +59,20 @@ def _diagnose(config, data, runtime):
     return report(diagnose(trained, study.scores(trained, data, runtime), data, study.train_floor(config, data)))
 
 
-def _train(config, data, runtime, index):
-    rows = study.points(config)
-    if index is None:
-        return str(len(rows))
-    if not 0 <= index < len(rows):
-        raise ValueError(f"index is {index}: this params file has the points 0 to {len(rows) - 1}")
-    trained = study.train_one(config, rows.point[index], data, runtime)
-    return f"{rows.config[index]} ({rows['sweep'][index]}): {trained.seconds:.0f} s"
+def _run(config, data, runtime, part):
+    """Train a share of the distinct points, long ones spread evenly."""
+    k, n = _part(part)
+    distinct = sorted(set(study.points(config).point), key=lambda p: (-p.recipe.epochs, repr(p)))
+    share = distinct[k - 1 :: n]
+    seconds = sum(study.train_one(config, p, data, runtime).seconds for p in share)
+    return f"{len(share)} of {len(distinct)} trainings, {seconds:.0f} s"
+
+
+def _part(text):
+    numbers = text.split("/")
+    if len(numbers) != 2 or not all(number.isdigit() for number in numbers) or not 1 <= int(numbers[0]) <= int(numbers[1]):
+        raise ValueError(f"--part is {text!r}: write K/N such as 2/8, K between 1 and N")
+    return int(numbers[0]), int(numbers[1])
 
 
 if __name__ == "__main__":
