@@ -61,12 +61,32 @@ lr_unfreeze = 0.00005
 lambda_grid = [0.0, 0.1]
 alpha_grid = [0.0, 1.0]
 budgets = [25, 50]
+inverse_specs = 4
+inverse_surrogate = "target"
+inverse_members = 2
+inverse_epochs = 4
+inverse_lr = 0.004
+inverse_starts = 8
+inverse_steps = 5
+inverse_step_size = 0.05
+inverse_prior = 0.001
+inverse_lbfgs = 5
+inverse_keep = 4
+mdn_train = "target"
+mdn_components = 3
+mdn_hidden = 32
+mdn_layers = 2
+mdn_batch = 128
+mdn_epochs = 2
+mdn_lr = 0.001
 
 # %%
 from lib import runtime as rt
 from lib.plots import opamp as plots
+from lib.plots import opamp_inverse
 from lib.report import Criterion, Report, pair
 from lib.studies import opamp_transfer as study
+from lib.studies.opamp_transfer import inverse as inversion
 
 config = study.Config.from_notebook(globals())
 runtime = rt.start(config)
@@ -124,6 +144,13 @@ report.hypothesis("H11", "校准后 {level:.0%} 区间的覆盖率与名义值�
                   "After calibration the {level:.0%} intervals cover within {limit:.0%} of that.", level=0.9, limit=0.05)  # fmt: skip
 report.hypothesis("H12", "在全部标注下，物理特征带来的提升大于迁移。",
                   "With all labels physics features are worth more than transfer.")  # fmt: skip
+
+# %%
+report.hypothesis("I1", "逆向设计可用：对留出的设计要求，搜到的设计在独立评判下至少有 {share:.0%} 全部指标误差不超过 {within:.0%}。",
+                  "Inverse design works: for at least {share:.0%} of the held-out specifications an independent judge finds every metric of the design within {within:.0%}.",
+                  share=0.8, within=0.05)  # fmt: skip
+report.hypothesis("I2", "搜索比查表好：满足的比例至少比最近的已知设计高 {margin:.0%}。",
+                  "Search beats look-up: the share that it meets is larger by {margin:.0%} or more.", margin=0.05)  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
 # ## 2 设计
@@ -478,6 +505,93 @@ study.save(model, report.model_dir)
 report.text("`predict` 使用内部验证误差最小的 {method}，由这些方法组成：{members}；在全部目标行上重新拟合，标准差已校准。",
             "`predict` uses {method}, which has the lowest inner validation error; it consists of {members}, refitted on all target rows, with calibrated standard deviations.",
             method=best.arm.method, members=study.member_names(best))  # fmt: skip
+
+# %% [markdown] tags=["lang-zh"]
+# ### 逆向设计
+# 反过来问：给定性能要求，怎样的尺寸能做到？把留出设计的指标当作要求，它们一定能实现，而两个网络都没有见过这些设计。
+# 混合密度网络直接给出设计的条件密度：
+# $$p(x \mid y) = \sum_k \pi_k(y)\, \mathcal{N}\!\left(x;\, \mu_k(y),\, \operatorname{diag}\sigma_k^2(y)\right)$$
+# 搜索则从多个起点出发，在可微的正向集成上最小化
+# $$\sum_m \frac{w_m}{2\tau^2} \ln^2\!\frac{\hat y_m(x)}{y_m} + \lambda\, \lVert x \rVert^2$$
+# 先用 Adam 和 L-BFGS，再把粗网格的变量取整并重新优化其余变量，最后在网格上做邻域搜索。
+
+# %% [markdown] tags=["lang-en"]
+# ### Inverse design
+# The question turned around: which sizes give the performance that is asked for? The metrics of held-out designs serve as specifications:
+# they can be met for certain, and no network has seen those designs. A mixture density network gives the conditional density of designs:
+# $$p(x \mid y) = \sum_k \pi_k(y)\, \mathcal{N}\!\left(x;\, \mu_k(y),\, \operatorname{diag}\sigma_k^2(y)\right)$$
+# The search starts from many designs and minimises, on a differentiable forward ensemble,
+# $$\sum_m \frac{w_m}{2\tau^2} \ln^2\!\frac{\hat y_m(x)}{y_m} + \lambda\, \lVert x \rVert^2$$
+# by Adam and L-BFGS; then features with a coarse grid are rounded, the others optimised again, and neighbours on the grid searched.
+
+# %%
+kept, held = inversion.held_out(config, prepared)
+inverse, training = inversion.train_inverse(config, prepared, runtime, kept)
+report.text("正向集成和混合密度网络用 {kept} 个目标设计训练（混合密度网络的训练行：`{rows}`），内部验证的负对数似然分别为 {ensemble_nll:.2f} 和 {mixture_nll:.2f}；留出 {held} 个设计作为要求。",
+            "Forward ensemble and mixture density network are trained on {kept} target designs (rows of the mixture: `{rows}`); their negative log-likelihood on inner validation rows is {ensemble_nll:.2f} and {mixture_nll:.2f}. {held} held-out designs are the specifications.",
+            kept=len(kept), held=len(held), rows=config.mdn_train, ensemble_nll=training["ensemble_nll"], mixture_nll=training["mixture_nll"])  # fmt: skip
+
+# %%
+inverted = inversion.invert_held_out(config, prepared, inverse, runtime, held)
+shares = inversion.shares(inverted)
+figure = opamp_inverse.shares(shares)
+report.figure("inverse_shares", figure, "留出要求被满足的比例，评判者：{judge}。", "Share of held-out specifications that are met, judged by {judge}.",
+              judge=inversion.judge_name(inverted.judge))  # fmt: skip
+report.table("inverse_shares", shares, "各方法满足要求的比例与区间。", "Share of specifications met by each method, with intervals.",
+             source=inversion.invert_held_out)  # fmt: skip
+
+# %%
+report.text(*inversion.judge_says(inverted.judge))
+reached, advantage = inversion.reached(inverted), inversion.advantage(inverted)
+report.claim(
+    "I1", metric="share", **reached, criterion=Criterion("gt", 0.8), anchor="tab-inverse_shares",
+    supported=("{value:.0%} 的要求全部指标都达到。", "{value:.0%} of the specifications are met in every metric."),
+    refuted=("只有 {value:.0%} 的要求全部指标都达到。", "Only {value:.0%} of the specifications are met in every metric."),
+    inconclusive=("{value:.0%} 的要求全部指标都达到，区间 {low:.0%} 到 {high:.0%} 跨过阈值。",
+                  "{value:.0%} of the specifications are met in every metric; the interval from {low:.0%} to {high:.0%} crosses the threshold."),
+)  # fmt: skip
+
+# %%
+report.claim(
+    "I2", metric="share", **advantage, criterion=Criterion("gt", 0.05), anchor="tab-inverse_shares",
+    supported=("比查表多满足 {value:.0%} 的要求。", "It meets {value:.0%} more of the specifications than look-up."),
+    refuted=("没有明显好于查表：相差 {value:.0%}。", "It is not clearly better than look-up: the difference is {value:.0%}."),
+    inconclusive=("与查表相差 {value:.0%}，区间跨过阈值。", "The difference to look-up is {value:.0%}; its interval crosses the threshold."),
+)  # fmt: skip
+
+# %%
+figure = opamp_inverse.answered(inverted.results, inverted.judge, prepared.log_targets)
+report.figure("inverse_answered", figure, "要求值、正向模型的预测与评判者的测量。",
+              "What was wanted, what the forward model predicts, and what the judge measures.")  # fmt: skip
+report.table("inverse_metrics", inversion.per_metric(inverted), "逐指标的结果。", "The outcome metric by metric.",
+             source=inversion.invert_held_out)  # fmt: skip
+
+# %%
+report.figure("inverse_traces", opamp_inverse.traces(inverted.trace), "搜索过程中的损失：{n} 个要求一并优化，用时 {seconds:.1f} 秒。",
+              "The loss along the search: {n} specifications at once in {seconds:.1f} seconds.", n=len(held), seconds=inverted.seconds)  # fmt: skip
+
+# %% [markdown] tags=["lang-zh"]
+# ### 要求能不能实现
+# 搜索总会给出一个折中，因此要先问要求本身是否可行。示例目标正好是一个检验：看它落在已知设计的什么位置。
+
+# %% [markdown] tags=["lang-en"]
+# ### Can a specification be met at all?
+# A search always returns some compromise, so the specification itself has to be questioned first. An example target is a good
+# test: where does it lie among the known designs?
+
+# %%
+feasible, said = inversion.feasibility(prepared, inverse, config)
+report.table("inverse_feasibility", feasible, "示例目标在已知设计中的位置。", "Where the example target lies among the known designs.",
+             source=inversion.feasibility)  # fmt: skip
+report.text("有 {count} 个指标的目标落在全部已知设计的范围之外：{names}。", "{count} wanted values lie outside the range of every known design: {names}.",
+            **inversion.out_of_range(feasible))  # fmt: skip
+
+# %%
+front = inversion.pareto(config, prepared, inverse)
+report.figure("inverse_front", opamp_inverse.front(front, prepared.log_targets), "同时最大化两个指标的前沿。",
+              "The front of two metrics that are maximised together.")  # fmt: skip
+inverse.save(report.model_dir / "inverse")
+report.fact("inverse_within_5", reached["value"], "逆向设计：全部指标误差不超过百分之五的比例", "inverse design: share with every metric within five percent")  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
 # ## 4 洞见

@@ -19,27 +19,28 @@ class Surrogate(Protocol):
 class ScaledSurrogate:
     """A network between scaled features and scaled metrics, behind the scalers it was trained with.
 
-    predict    x_scaled (N, D) -> mu, logvar (N, M)
+    predict    x_scaled (N, D) -> mu, logvar (N, M); without an x_scaler it takes input units
     low, high  limits of mu, such as the range of the training rows
     """
 
     def __init__(
         self,
         predict: Callable[[Tensor], tuple[Tensor, Tensor]],
-        x_scaler: Scaler,
+        x_scaler: Scaler | None,
         y_scaler: Scaler,
         low: Sequence[float] | None = None,
         high: Sequence[float] | None = None,
         device: Any = "cpu",
     ) -> None:
         self.predict = predict
-        self.x, self.y = _Affine(x_scaler, device), _Affine(y_scaler, device)
+        self.x = _Affine(x_scaler, device) if x_scaler else None
+        self.y = _Affine(y_scaler, device)
         M = len(y_scaler.names)
         self.low = torch.tensor(low if low is not None else [-np.inf] * M, dtype=torch.float32, device=device)
         self.high = torch.tensor(high if high is not None else [np.inf] * M, dtype=torch.float32, device=device)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mu, logvar = self.predict(self.x.forward(x))
+        mu, logvar = self.predict(self.x.forward(x) if self.x else x)
         # a leak beyond the training range keeps a slope, so that the search can come back
         inside = mu.clamp(self.low, self.high)
         mu = inside + 0.01 * (mu - inside)

@@ -2,6 +2,8 @@
 
 check --data DIR --opamp NAME                   what was read, ranges, invalid rows, split
 predict --model DIR --features X.csv --out Y.csv
+sample --model DIR --spec SPEC.yaml --out init.csv      candidates for a specification
+invert --model DIR --spec SPEC.yaml --out designs.csv   designs that meet it (docs/inverse-design.md)
 stage {source,bias,head,unfreeze} --folder DIR  one stage of the two-headed fine-tuning, from its predecessor's checkpoint
 """
 
@@ -14,7 +16,7 @@ import pandas as pd
 from lib import paths, runtime
 from lib.data.opamp import read_numbers
 from lib.files import write_csv
-from lib.studies.opamp_transfer import open_lab, publish, stages
+from lib.studies.opamp_transfer import inverse_commands, open_lab, publish, stages
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import cleaning, prepare, split
 
@@ -81,6 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     three.add_argument("--profile", choices=["smoke", "quick", "full"], default="quick")
     three.add_argument("--recipe", choices=["compact", "document"], default="compact")
     three.set_defaults(run=stage)
+    inverse_commands.register(commands)
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)

@@ -2,10 +2,11 @@
 
 from typing import ClassVar, Literal
 
-from lib.config import NAME, StudyConfig, param
+from lib.config import NAME, param
+from lib.studies.opamp_transfer.inverse_config import InverseParams
 
 
-class Config(StudyConfig):
+class Config(InverseParams):
     """Parameters of `opamp_transfer`: two recipes for networks, the document's and a compact one; defaults suit a smoke run."""
 
     study: ClassVar[str] = "opamp_transfer"

@@ -1,0 +1,217 @@
+"""Inverse design on held-out specifications: search, mixture density network and look-up, before an independent judge."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import binomtest
+
+from lib import metrics
+from lib.inverse import spec as specs
+from lib.inverse.candidates import known_and_random
+from lib.inverse.diagnose import diagnose, verdict
+from lib.inverse.model import InverseModel
+from lib.inverse.search import Found, SearchConfig, search
+from lib.inverse.spec import Goal, Goals, Spec
+from lib.progress import Progress
+from lib.runtime import Runtime, generator
+from lib.studies.opamp_transfer.config import Config
+from lib.studies.opamp_transfer.data import Prepared
+from lib.studies.opamp_transfer.inverse_fit import held_out, train_inverse
+from lib.studies.opamp_transfer.judge import Judge, choose, judge_name, judge_says
+
+__all__ = [
+    "Inverted", "advantage", "feasibility", "find", "held_out", "invert_held_out", "judge_name", "judge_says", "out_of_range", "pareto",
+    "per_metric", "reached", "shares", "train_inverse",
+]  # fmt: skip
+
+METHODS = ("search", "mdn", "lookup")
+WITHIN = (0.05, 0.10)
+EXAMPLE = {"slewrate_pos": 2.5e8, "dc_gain": 200.0, "ugf": 1.5e6, "phase_margin": 65.0, "cmrr": 20_000.0}  # the document's
+FRONT = 12  # weights along the front of two metrics
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """What inverse design gave: long results, the search's trace, and who judged."""
+
+    results: pd.DataFrame  # specification, method, metric, wanted, predicted, judged, miss
+    trace: pd.DataFrame
+    judge: str
+    seconds: float
+
+
+def settings(config: Config) -> SearchConfig:
+    """Return the search's settings from the study's parameters."""
+    return SearchConfig(
+        n_init=config.inverse_starts, steps=config.inverse_steps, lr=config.inverse_step_size, prior=config.inverse_prior,
+        lbfgs=config.inverse_lbfgs, keep=config.inverse_keep,
+    )  # fmt: skip
+
+
+def starts(model: InverseModel, wanted: list[Spec], n: int, seed: int) -> torch.Tensor:
+    """Return starts (S, n, D): half drawn by the mixture, a quarter the best known designs, the rest uniform."""
+    y, x = (torch.tensor(model.known[c].to_numpy()) for c in (model.metrics, model.features))
+    goals = Goals.stack(wanted, model.metrics, y)
+    drawn = model.sample(wanted, max(n // 2, 1), seed)
+    rest = n - drawn.shape[1]
+    if rest < 1:
+        return drawn
+    more = known_and_random(goals, y, x, model.space, rest, generator(seed, 3))
+    return torch.cat([drawn, more.to(drawn)], 1)
+
+
+def find(
+    model: InverseModel, wanted: list[Spec], config: SearchConfig, seed: int = 0, init: torch.Tensor | None = None
+) -> Found:
+    """Search designs for all specifications at once, from `init` (S, n, D) or from fresh starts."""
+    begin = starts(model, wanted, config.n_init, seed) if init is None else init
+    return search(model.surrogate(), model.space, model.goals(wanted), begin.to(model.device), config)
+
+
+def invert_held_out(
+    config: Config, prepared: Prepared, model: InverseModel, runtime: Runtime, held: np.ndarray, judge: Judge | None = None
+) -> Inverted:
+    """Ask for the metrics of held-out designs, and let the judge measure what each method answers.
+
+    lookup  the nearest design among the training rows, with its true metrics
+    mdn     the best of as many draws as the search has starts, by the forward model
+    """
+    judge = judge or choose(prepared, runtime.threads)
+    truth = prepared.target.iloc[held][prepared.targets].reset_index(drop=True)
+    wanted = [specs.targets(row) for row in truth.to_dict("records")]
+    with Progress("inverse design", 3) as bar:
+        found = find(model, wanted, settings(config), config.seed)
+        seconds = time.monotonic() - bar.began
+        bar.advance(note="search")
+        drawn = model.sample(wanted, config.inverse_starts, config.seed + 1)
+        answers = {"search": [model.designs(found, i).iloc[0] for i in range(len(wanted))],
+                   "mdn": [model.ranked(s, x).iloc[0] for s, x in zip(wanted, drawn, strict=True)],
+                   "lookup": [_lookup(model, s) for s in wanted]}  # fmt: skip
+        bar.advance(note="mixture")
+        asked = pd.DataFrame([row[model.features] for m in ("search", "mdn") for row in answers[m]]).astype(float)
+        judged = judge.measure(asked).to_numpy()
+        bar.advance(note=judge.name)
+    measured = {"search": judged[: len(wanted)], "mdn": judged[len(wanted) :]}
+    results = pd.concat([_long(m, answers[m], truth, measured.get(m)) for m in METHODS], ignore_index=True)
+    return Inverted(results, found.trace, judge.name, seconds)
+
+
+def _lookup(model: InverseModel, wanted: Spec) -> pd.Series:
+    y = torch.tensor(model.known[model.metrics].to_numpy())
+    merit = Goals.stack([wanted], model.metrics, y).merit(y, torch.zeros_like(y))
+    return model.known.iloc[int(merit.argmin())]
+
+
+def _long(method: str, answers: list[pd.Series], truth: pd.DataFrame, judged: np.ndarray | None) -> pd.DataFrame:
+    """Return one row per specification and metric; the look-up's metrics are measured already."""
+    predicted = np.array([[row[m] for m in truth.columns] for row in answers], float)
+    judged = predicted if judged is None else judged
+    goals = Goals.stack(
+        [specs.targets(r) for r in truth.to_dict("records")], list(truth.columns), torch.tensor(truth.to_numpy())
+    )
+    miss = goals.miss(torch.tensor(judged)).nan_to_num(float("inf")).numpy()
+    rows = [
+        pd.DataFrame({"specification": range(len(truth)), "metric": m, "wanted": truth[m], "predicted": predicted[:, i],
+                      "judged": judged[:, i], "miss": miss[:, i]})
+        for i, m in enumerate(truth.columns)
+    ]  # fmt: skip
+    return pd.concat(rows).assign(method=method)
+
+
+def shares(inverted: Inverted) -> pd.DataFrame:
+    """Return, per method and tolerance, the share of specifications with every metric within it, with a 95 % interval."""
+    rows = []
+    for method in METHODS:
+        met = _met(inverted, method)
+        for tolerance in WITHIN:
+            hit = (met <= tolerance).astype(float)
+            low, high = _interval(hit)
+            rows.append(
+                {"method": method, "tolerance": tolerance, "met_share": hit.mean(), "low": low, "high": high, "n": len(hit)}
+            )
+    return pd.DataFrame(rows)
+
+
+def per_metric(inverted: Inverted) -> pd.DataFrame:
+    """Return, per method and metric, the share within five percent and the median miss."""
+    groups = inverted.results.groupby(["method", "metric"], sort=False).miss
+    out = groups.agg(within_5=lambda m: (m <= WITHIN[0]).mean(), median_relative_miss="median").reset_index()
+    return out.astype({"method": str})
+
+
+def reached(inverted: Inverted) -> dict[str, float]:
+    """Return the search's share within five percent, with its interval."""
+    row = shares(inverted).query("method == 'search'").iloc[0]
+    return {"value": float(row.met_share), "low": float(row.low), "high": float(row.high)}
+
+
+def advantage(inverted: Inverted) -> dict[str, float]:
+    """Return the search's share within five percent minus the look-up's, with the paired bootstrap interval."""
+    ours, theirs = ((_met(inverted, m) <= WITHIN[0]).astype(float) for m in ("search", "lookup"))
+
+    def mean(_, hits: np.ndarray) -> np.ndarray:
+        return hits.mean(0)
+
+    low, high = metrics.bootstrap_difference(mean, ours, ours, theirs)
+    return {"value": float(ours.mean() - theirs.mean()), "low": low, "high": high}
+
+
+def _met(inverted: Inverted, method: str) -> np.ndarray:
+    """Return the worst miss of each specification."""
+    return inverted.results[inverted.results.method == method].groupby("specification").miss.max().to_numpy()
+
+
+def _interval(hit: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % Wilson interval of a share."""
+    found = binomtest(int(hit.sum()), len(hit)).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
+def example(prepared: Prepared) -> Spec:
+    """Return the document's example target, or, for other metrics, twice the largest value of each."""
+    if set(prepared.targets) == set(EXAMPLE) and prepared.name == "5t_opamp":
+        return specs.targets({m: EXAMPLE[m] for m in prepared.targets})
+    return specs.targets({m: 2 * prepared.target[m].abs().max() for m in prepared.targets})
+
+
+def feasibility(prepared: Prepared, model: InverseModel, config: Config) -> tuple[pd.DataFrame, str]:
+    """Diagnose the example target: a row per metric, and the verdict in one sentence."""
+    wanted = example(prepared)
+    best = model.designs(find(model, [wanted], settings(config), config.seed), 0).iloc[0]
+    table = diagnose(wanted, prepared.target, prepared.targets, {m: float(best[m]) for m in prepared.targets})
+    shown = table.rename(columns={"value": "wanted_value", "data_min": "known_min", "data_median": "known_median",
+                                  "data_max": "known_max", "percentile": "known_percentile", "best": "best_found",
+                                  "miss": "relative_miss"})  # fmt: skip
+    shown["in_known_range"] = np.where(table.reachable, "inside_range", "outside_range")
+    columns = ["metric", "wanted_value", "known_min", "known_median", "known_max", "known_percentile", "in_known_range",
+               "best_found", "relative_miss"]  # fmt: skip
+    return shown[columns], verdict(table)
+
+
+def out_of_range(feasible: pd.DataFrame) -> dict[str, float | str]:
+    """Return how many wanted values lie outside the range of the known designs, and the names of those metrics."""
+    names = feasible.metric[feasible.in_known_range == "outside_range"].tolist()
+    return {"count": len(names), "names": ", ".join(names) or "—"}
+
+
+def front_metrics(prepared: Prepared) -> tuple[str, str]:
+    """Return the two metrics of the front: gain and unity-gain frequency where there are such."""
+    names = [n for n in ("dc_gain", "ugf") if n in prepared.targets]
+    first, second = (names + [n for n in prepared.targets if n not in names])[:2]
+    return first, second
+
+
+def pareto(config: Config, prepared: Prepared, model: InverseModel, judge: Judge | None = None) -> pd.DataFrame:
+    """Return known designs, and designs that maximise two metrics at once by varied weights (kind, two metrics)."""
+    judge = judge or choose(prepared)
+    first, second = front_metrics(prepared)
+    weights = np.linspace(0.02, 0.98, FRONT)
+    wanted = [{first: Goal("max", weight=float(w)), second: Goal("max", weight=float(1 - w))} for w in weights]
+    found = find(model, wanted, settings(config), config.seed)
+    front = pd.concat([model.designs(found, i).head(1) for i in range(FRONT)], ignore_index=True)
+    judged = judge.measure(front[model.features])
+    parts = {"known": prepared.target, "predicted": front, judge.name: judged}
+    return pd.concat([f[[first, second]].assign(kind=k) for k, f in parts.items()], ignore_index=True)
