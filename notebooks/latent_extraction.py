@@ -389,7 +389,8 @@ report.claim(
 # %%
 mlp = study.raw_mlp(config, runtime, sets)
 more, left_out = study.further_arms(config, runtime, denoiser, sets, probed, best)
-rows = study.arms(study.documents(probed.table), trees, random, controls, mlp, more)
+own = study.documents(probed.table)
+rows = study.arms(own[own.layer != "dec_input"], trees, random, controls, mlp, more)
 report.figure("arms", plots.arms(rows, ceiling=ceiling), "全部分支与对照的测试 R²。", "Test R² of all arms and controls.")
 report.table("arms", rows, "全部分支与对照。", "All arms and controls.", source=study.arms)
 report.text("本次运行未包含的分支：{arms}。", "Arms that this run leaves out: {arms}.", arms=left_out)

@@ -10,6 +10,7 @@ from lib.data.sets import PROBE_STREAM, open_set
 from lib.files import write_json
 from lib.metrics import r2
 from lib.models.blindspot import save_pretrained
+from lib.probes import fit_ridge
 from lib.studies import latent_extraction
 from lib.studies import mlp_head as study
 from lib.studies.mlp_head.__main__ import main
@@ -82,6 +83,15 @@ def test_results_compare_on_the_same_stars(ran):
     assert study.parameters(main_head) == 32 * 256 + 256 + 256 + 1
 
 
+def test_ridge_is_fitted_on_the_draws_that_the_head_sees(ran):
+    config, _, prepared, found, _ = ran
+    every, one = (study.ridge(config, prepared, found, CELL, draws=n)["test"] for n in (None, 1))
+    stacked = torch.cat([draw[CELL] for draw in found["train"]])
+    y = prepared.labels("train", [1]).repeat(2, 1)
+    np.testing.assert_allclose(every, fit_ridge(stacked, y).predict(found["test"][CELL])[:, 0])
+    assert not np.allclose(every, one)
+
+
 def test_history_finds_the_best_epoch_and_the_first_past_ridge():
     history = pd.DataFrame({"epoch": [0, 1, 2, 3], "val_r2": [-6.0, 0.3, 0.6, 0.5], "val_rmse": 1.0, "val_mae": 1.0})
     assert study.best_epoch(history) == 2
@@ -102,7 +112,8 @@ def test_blank_cells_are_filled_where_the_arm_runs(ran):
 
 def test_published_head_predicts_a_users_file_in_its_order(ran, tmp_path, capsys):
     config, _run, prepared, found, main_head = ran
-    study.publish(config, tmp_path, prepared, main_head)
+    study.publish(config, tmp_path, prepared, main_head, study.long_history({"mlp": main_head.history}))
+    assert pd.read_csv(tmp_path / "training_log.csv").epoch.tolist() == main_head.history.epoch.tolist()
     source = open_set(config, "test", 96, device=torch.device("cpu"), stream=PROBE_STREAM).source
     source.write_hdf5(tmp_path / "user.h5")
     words = ["predict", "--model", str(tmp_path), "--in", str(tmp_path / "user.h5"), "--out", str(tmp_path / "out.csv")]

@@ -102,10 +102,16 @@ def drawer(config: MLPHeadConfig, prepared: Prepared, found: dict[str, Any], cel
     return lambda epoch: found["train"][epoch % config.realisations][cell]
 
 
-def ridge(config: MLPHeadConfig, prepared: Prepared, found: dict[str, Any], cell: Cell) -> dict[str, np.ndarray]:
-    """Return the val and test predictions (n,) of the documents' Ridge probe on the same features (first realisation)."""
-    column = [log_g(config)]
-    probe = fit_ridge(found["train"][0][cell], prepared.labels("train", column))
+def ridge(
+    config: MLPHeadConfig, prepared: Prepared, found: dict[str, Any], cell: Cell, *, draws: int | None = None
+) -> dict[str, np.ndarray]:
+    """Return the val and test predictions (n,) of the documents' Ridge probe on the features that the head learns from.
+
+    draws  how many of the cached noise realisations it is fitted on; all by default, as the head sees them all
+    """
+    seen = [draw[cell] for draw in found["train"][:draws]]
+    y = prepared.labels("train", [log_g(config)])
+    probe = fit_ridge(torch.cat(seen), y.repeat(len(seen), 1))
     return {s: probe.predict(found[s][cell])[:, 0].cpu().numpy() for s in ("val", "test")}
 
 

@@ -11,7 +11,7 @@ import torch
 from lib import denoising
 from lib.data.sets import locate
 from lib.data.spectra.layout import ERROR, FLUX, WAVE, check_shapes, opened
-from lib.files import read_json, write_json
+from lib.files import read_json, write_csv, write_json
 from lib.heads import EncoderAndHead
 from lib.models.blindspot import load_pretrained, save_pretrained
 from lib.studies.mlp_head.arms import load_head
@@ -22,8 +22,9 @@ HEAD, RECIPE = "head.safetensors", "head.json"
 ROWS = 256
 
 
-def publish(config: MLPHeadConfig, folder: Path, prepared: Prepared, main: Trained) -> None:
-    """Write encoder, head and recipe; no pickle."""
+def publish(config: MLPHeadConfig, folder: Path, prepared: Prepared, main: Trained, log: pd.DataFrame) -> None:
+    """Write encoder, head, recipe and the training log of all heads; no pickle."""
+    write_csv(folder / "training_log.csv", log)
     save_pretrained(prepared.denoiser, folder / denoising.WEIGHTS)
     shutil.copy(main.folder / HEAD, folder / HEAD)
     recipe = {name: getattr(config, name) for name in ("layer", "pooling", "direction", "run_name", "window_aa")}
