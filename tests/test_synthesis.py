@@ -123,6 +123,21 @@ def test_calcium_triplet_of_the_sun_is_as_strong_as_observed():
     assert 3.1 < ((1 - flux / continuum) * ln_wave.exp()).sum().item() * 2e-6 < 3.8
 
 
+def test_calcium_triplet_falls_then_rises_with_gravity_and_grows_with_metallicity():
+    lines = embedded_lines()
+    calcium = (lines.element == 20) & (lines.ion == 1)
+    triplet = [((lines.wave - wave).abs() < 0.1) & calcium for wave in (8498.02, 8542.09, 8662.14)]
+    mine = lines.take((triplet[0] | triplet[1] | triplet[2]).nonzero()[:, 0])
+    ln_wave = torch.arange(np.log(8440.0), np.log(8720.0), 6e-6, dtype=torch.float64)
+    rows = [(4500.0, g, 0.0, 0.0, 0.0) for g in (1.0, 3.0, 5.0)] + [(4500.0, 3.0, m, 0.0, 0.0) for m in (-2.5, -1.0)]
+    atmospheres = build_atmosphere(labels(*rows))
+    flux, continuum = (line_flux(atmospheres, ln_wave, lines=x, blended=False) for x in (mine, mine.take(slice(0, 0))))
+    giant, middle, dwarf, poorest, poor = (((1 - flux / continuum) * ln_wave.exp()).sum(1) * 6e-6).tolist()
+    assert giant > 1.3 * middle
+    assert dwarf > 1.05 * middle
+    assert poorest < 0.5 * poor < 0.5 * middle
+
+
 def test_honl_london_factors_add_up_to_the_degeneracy():
     for omega, step in ((1, 1), (2, 1), (3, 1), (1, -1), (3, -1), (0, 1)):
         j = np.arange(omega + 3, 60.0)

@@ -43,6 +43,12 @@ def spline_weights(x, nodes, pieces):
     return ((cubic * step + square) * step + linear) * step + constant
 
 
+def as_int16(values, dims):
+    """Return integers and the step (largest magnitude over `dims` / 32767) that turns them back into values."""
+    step = (values.abs().amax(dims, keepdim=True) / 32767).clamp_min(1e-30).float()
+    return (values / step).round().to(torch.int16), step
+
+
 def fingerprint_of(tensors):
     """Return "sha256:..." over the names, types, shapes and bytes of a dict of tensors."""
     digest = hashlib.sha256()
@@ -115,27 +121,28 @@ class SpectralGrid:
             raise ValueError(f"{path}: no grid header; this safetensors file was not written by SpectralGrid.save")
         if fingerprint_of(stored) != header["fingerprint"]:
             raise ValueError(f"{path}: contents do not match their fingerprint; restore the file or build it again")
-        scale = stored["scale"]  # (K,): float16 amplitudes of unit peak
         return cls(
             nodes=header["nodes"],
             wave=stored["wave"],
             mean=stored["mean"],
-            components=stored["components"].float(),
-            coefficients=stored["coefficients"].float() * scale,
+            components=stored["components"].float() * stored["component_step"][:, None],
+            coefficients=stored["coefficients"].float() * stored["coefficient_step"],
             ranges=header["ranges"],
             metadata=header["metadata"],
             fingerprint=header["fingerprint"],
         )
 
     def stored(self):
-        """Return the tensors as they are written: float16 amplitudes scaled to unit peak, float16 components."""
-        scale = self.coefficients.abs().flatten(0, -2).amax(0).clamp_min(1e-30)
+        """Return the tensors as they are written: int16 components and amplitudes, with the step of each component."""
+        coefficients, coefficient_step = as_int16(self.coefficients, tuple(range(len(self.nodes))))
+        components, component_step = as_int16(self.components, (1,))
         return {
             "wave": self.wave.double(),
             "mean": self.mean.float(),
-            "components": self.components.half(),
-            "coefficients": (self.coefficients / scale).half(),
-            "scale": scale.float(),
+            "components": components,
+            "component_step": component_step.flatten(),
+            "coefficients": coefficients,
+            "coefficient_step": coefficient_step.flatten(),
         }
 
     def save(self, path):
@@ -151,7 +158,7 @@ class SpectralGrid:
             save_file(stored, temporary, metadata={"grid": json.dumps(header)})
 
     @classmethod
-    def from_spectra(cls, names, labels, flux, wave, *, n_components=80, ranges=None, metadata=None):
+    def from_spectra(cls, names, labels, flux, wave, *, n_components=100, ranges=None, metadata=None):
         """Compress spectra at the nodes of a rectangular grid, in any order, into principal components.
 
         names   the k label names

@@ -1,10 +1,11 @@
 """Build or check the embedded grid: `python -m lib.data.synthesis build --workers 2`, `... check --n 64`."""
 
 import argparse
+import json
 import sys
 
 from lib.data.grid import DEFAULT_FILE
-from lib.data.synthesis.build import NODES, as_text, build, check
+from lib.data.synthesis.build import NODES, build, check
 
 
 def main(argv=None):
@@ -23,7 +24,7 @@ def main(argv=None):
         grid = build(given.profile, given.out, given.workers)
         sys.stdout.write(f"{given.out}: {grid.metadata}\n{grid.fingerprint}\n")
     else:
-        sys.stdout.write(as_text(check(given.grid, given.n)) + "\n")
+        sys.stdout.write(json.dumps(check(given.grid, given.n), indent=1) + "\n")
 
 
 if __name__ == "__main__":

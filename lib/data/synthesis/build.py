@@ -1,7 +1,6 @@
 """Build the embedded grid from the synthesizer, in resumable blocks, and measure its error between the nodes."""
 
 import hashlib
-import json
 import multiprocessing
 from itertools import product
 from pathlib import Path
@@ -96,7 +95,7 @@ def build(profile="default", out=DEFAULT_FILE, workers=1, metadata=None):
     flux = np.concatenate([np.load(path, allow_pickle=False) for path in paths])
     grid = SpectralGrid.from_spectra(
         LABELS, torch.cat(blocks).numpy(), flux, pixel_wave().numpy(), ranges=RANGES,
-        metadata={"profile": profile, "physics": PHYSICS, "resolution": RESOLUTION, "medium": "air", **(metadata or {})},
+        metadata={"profile": profile, "physics": PHYSICS, "resolution": RESOLUTION, "medium": "air", "source": source_key(), **(metadata or {})},
     )  # fmt: skip
     grid.save(out)
     return SpectralGrid.load(out)
@@ -123,8 +122,3 @@ def check(path=DEFAULT_FILE, n=64):
     grid.metadata["off_grid_error"] = off_grid_error(grid, n)
     grid.save(path)
     return grid.metadata["off_grid_error"]
-
-
-def as_text(result):
-    """Return a result as indented JSON."""
-    return json.dumps(result, indent=1, default=str if isinstance(result, Path) else None)

@@ -40,7 +40,7 @@ def h_minus_bound_free(temperature, wave_aa):
 def h_minus_free_free(temperature, wave_aa):
     """Return cm^2 per H atom per dyn/cm^2 of electrons.
 
-    Source: Bell & Berrington 1987, J. Phys. B 20, 801, as polynomials in Gray 2005, eq. 8.13-8.16.
+    Source: Bell & Berrington 1987, J. Phys. B 20, 801, as polynomials in Gray 2005, ch. 8.
     """
     log_wave, log_theta = torch.log10(wave_aa), torch.log10(5040.0 / temperature)
     f0, f1, f2 = (sum(c * log_wave**n for n, c in enumerate(row)) for row in BELL_BERRINGTON)
@@ -60,7 +60,7 @@ def rayleigh_h2(wave_aa):
 def hydrogen(gas, wave_aa):
     """Return bound-free and free-free absorption of neutral hydrogen (B, D, W) in cm^-1, Kramers with Gaunt factors.
 
-    Source: Gray 2005, eq. 8.7-8.10 (Gaunt factors of Menzel & Pekeris 1935).
+    Source: Gray 2005, ch. 8 (Gaunt factors of Menzel & Pekeris 1935).
     """
     temperature = gas.temperature.unsqueeze(-1)
     stimulated = -torch.expm1(-HC_OVER_K / (wave_aa * temperature))

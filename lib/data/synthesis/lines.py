@@ -85,9 +85,9 @@ def damping_rate(lines, atmosphere):
     """Return gamma (B, D, N) in rad/s: radiative, quadratic Stark and van der Waals.
 
     van der Waals, by the code of the list: >= 20 Anstee-Barklem-O'Mara sigma.alpha (Barklem & O'Mara 1998, MNRAS 300,
-    863); < 0 log10 gamma per perturber at 10,000 K; else a multiple of Unsold 1955 as in Gray 2005, eq. 11.29.
+    863); < 0 log10 gamma per perturber at 10,000 K; else a multiple of Unsold 1955 as in Gray 2005, ch. 11.
     Perturbers: H + 0.42 He + 0.85 H2.
-    Stark: the list's value per electron at 10,000 K, else 1e-8 n*^5 (Kurucz 1981, SAO Special Report 390).
+    Stark: the list's value per electron at 10,000 K, else 1e-8 n*^5 (Kurucz & Avrett 1981, SAO Special Report 391).
     """
     temperature = atmosphere.temperature.unsqueeze(-1)
     gas = atmosphere.gas
