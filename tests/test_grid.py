@@ -55,6 +55,14 @@ def test_grid_returns_its_nodes_and_interpolates_between_them():
     np.testing.assert_allclose(grid.flux(torch.tensor(between)).numpy(), truth / truth.mean(1, keepdims=True), rtol=2e-4)
 
 
+def test_many_nodes_are_compressed_through_their_covariance():
+    few, many = spectra(n_pixels=9), spectra(n_pixels=7)
+    assert 2 * 9 > len(few[0]) == len(many[0]) > 2 * 7
+    for labels, flux, wave in (few, many):
+        at_nodes = SpectralGrid.from_spectra(NAMES, labels, flux, wave).flux(torch.tensor(labels)).numpy()
+        np.testing.assert_allclose(at_nodes, flux / flux.mean(1, keepdims=True), rtol=1e-6)
+
+
 def test_row_order_of_a_users_grid_does_not_matter():
     labels, flux, wave = spectra()
     shuffled = np.random.default_rng(0).permutation(len(labels))

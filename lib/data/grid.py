@@ -43,6 +43,13 @@ def spline_weights(x, nodes, pieces):
     return ((cubic * step + square) * step + linear) * step + constant
 
 
+def principal_directions(centred, count):
+    """Return at most `count` principal directions (K, L) of rows (n, L); from their covariance where rows are many."""
+    if len(centred) > 2 * centred.shape[1]:
+        return np.linalg.eigh(centred.T @ centred)[1][:, ::-1].T[:count]
+    return np.linalg.svd(centred, full_matrices=False)[2][:count]
+
+
 def as_int16(values, dims):
     """Return integers and the step (largest magnitude over `dims` / 32767) that turns them back into values."""
     step = (values.abs().amax(dims, keepdim=True) / 32767).clamp_min(1e-30).float()
@@ -173,17 +180,17 @@ class SpectralGrid:
         flux = flux[order] / flux[order].mean(1, keepdims=True)
         log_flux = np.log(np.maximum(flux, FLUX_FLOOR))
         mean = log_flux.mean(0)
-        left, size, components = np.linalg.svd(log_flux - mean, full_matrices=False)
-        kept = min(n_components, len(size))
-        lost = np.abs(np.expm1((left[:, kept:] * size[kept:]) @ components[kept:])) if kept < len(size) else np.zeros(1)
-        coefficients = (left * size)[:, :kept].reshape(*(len(v) for v in nodes.values()), kept)
+        components = principal_directions(log_flux - mean, n_components)
+        amplitudes = (log_flux - mean) @ components.T
+        kept, lost = len(components), np.abs(np.expm1(log_flux - mean - amplitudes @ components))
+        coefficients = amplitudes.reshape(*(len(v) for v in nodes.values()), kept)
         to = lambda array: torch.from_numpy(np.ascontiguousarray(array))  # noqa: E731
         compression = {"n_components": kept, "compression_error_p99": float(np.quantile(lost, 0.99))}
         return cls(
             nodes=nodes,
             wave=to(wave),
             mean=to(mean).float(),
-            components=to(components[:kept]).float(),
+            components=to(components).float(),
             coefficients=to(coefficients).float(),
             ranges=ranges or {},
             metadata={**compression, **(metadata or {})},
