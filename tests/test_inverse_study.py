@@ -1,5 +1,7 @@
 """Inverse design in the study: training, judging, the model folder and the commands, on op-amps never seen before."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +18,7 @@ from lib.studies.opamp_transfer import judge
 from lib.studies.opamp_transfer.__main__ import main
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import prepare
+from lib.studies.opamp_transfer.inverse_commands import simulated
 from lib.studies.opamp_transfer.inverse_fit import held_out, train_inverse
 
 FEATURES, TARGETS = ["w1", "l1", "r_load", "ibias"], ["dc_gain", "ugf", "offset"]
@@ -178,6 +181,24 @@ def test_impossible_specification_is_explained(written, capsys):
     assert "cannot be met" in said
     assert "ugf" in said
     assert "nearest known designs" in said
+
+
+def test_designs_without_a_netlist_cannot_be_verified(written, capsys):
+    assert main(arguments("invert", written, *SHORT, "--verify", str(written / "simulated.csv"))) == 1
+    assert "no netlist has the features w1, l1, r_load, ibias" in capsys.readouterr().err
+
+
+@pytest.mark.ngspice
+@pytest.mark.skipif(circuit.ngspice_version() is None, reason="ngspice is not installed")
+def test_simulation_stands_beside_the_prediction():
+    read = opamp.embedded()
+    known = read.target.head(3).reset_index(drop=True)
+    known.insert(0, "rank", [1, 2, 3])
+    model = SimpleNamespace(features=read.features, metrics=read.targets)
+    table = simulated(known, model, "b")
+    for name in read.targets:
+        np.testing.assert_allclose(table[f"{name}_simulated"], table[f"{name}_predicted"], rtol=1e-3)
+    assert (table.failure == "").all()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from lib.inverse.grid import descend
 from lib.inverse.space import Space
 from lib.inverse.spec import Goals
 from lib.inverse.surrogate import Surrogate
+from lib.progress import Progress
 
 UNIT_SD = 12**-0.5  # standard deviation of a uniform variable on [0, 1]
 
@@ -99,13 +100,15 @@ def _adam(problem: _Problem, v: Tensor, config: SearchConfig, trace: list[dict])
     wall = 0.5 / UNIT_SD
     rows = torch.arange(len(v), device=v.device)
     m, s = torch.zeros_like(v), torch.zeros_like(v)
-    for step in range(1, config.steps + 1):
-        loss, g = lbfgs.value_and_slope(lambda w: problem.loss(w, rows), v)
-        m, s = 0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g**2
-        v = v - config.lr * (m / (1 - 0.9**step)) / ((s / (1 - 0.999**step)).sqrt() + 1e-8)
-        v = v.clamp(-wall, wall)
-        if step % max(config.steps // 40, 1) == 0 or step == 1:
-            _record(trace, "adam", step, loss.reshape(problem.shape))
+    with Progress("search", config.steps) as bar:
+        for step in range(1, config.steps + 1):
+            bar.advance()
+            loss, g = lbfgs.value_and_slope(lambda w: problem.loss(w, rows), v)
+            m, s = 0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g**2
+            v = v - config.lr * (m / (1 - 0.9**step)) / ((s / (1 - 0.999**step)).sqrt() + 1e-8)
+            v = v.clamp(-wall, wall)
+            if step % max(config.steps // 40, 1) == 0 or step == 1:
+                _record(trace, "adam", step, loss.reshape(problem.shape))
     return v
 
 

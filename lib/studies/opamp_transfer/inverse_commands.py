@@ -7,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from lib.data import circuit
 from lib.data.opamp import read_numbers
+from lib.data.topology import TOPOLOGIES
 from lib.files import write_csv
 from lib.inverse import spec as specs
 from lib.inverse.candidates import check_designs
@@ -54,10 +56,23 @@ def invert(chosen: argparse.Namespace) -> None:
     table = model.designs(find(model, [wanted], config, chosen.seed, init), 0)
     write_csv(chosen.out, table)
     best = {m: float(table[m].iloc[0]) for m in model.metrics}
+    if chosen.verify is not None:
+        write_csv(chosen.verify, simulated(table, model, chosen.process))
     report = diagnose(wanted, model.known, model.metrics, best)
     sys.stdout.write(f"{len(table)} designs, {int(table.meets.sum())} meet by the forward model\n{verdict(report)}\n")
     if not table.meets.any():
         _explain(report, nearest_designs(wanted, model.known, model.metrics), model)
+
+
+def simulated(table: pd.DataFrame, model: InverseModel, process: str) -> pd.DataFrame:
+    """Return the designs with each metric as predicted and as ngspice measures it, and why a design failed."""
+    fitting = [t for t in TOPOLOGIES.values() if t.features == model.features and set(model.metrics) <= set(circuit.METRICS)]
+    if not fitting or circuit.ngspice_version() is None:
+        missing = "ngspice is not installed" if fitting else f"no netlist has the features {', '.join(model.features)}"
+        raise ValueError(f"The designs cannot be verified by simulation: {missing}.")
+    measured = circuit.simulate(fitting[0], circuit.card(process), table)
+    columns = {f"{m}_{k}": f[m] for m in model.metrics for k, f in (("predicted", table), ("simulated", measured))}
+    return pd.concat([table[["rank", *model.features]], pd.DataFrame(columns), measured.failure], axis=1)
 
 
 def _explain(report: pd.DataFrame, near: pd.DataFrame, model: InverseModel) -> None:
@@ -75,6 +90,8 @@ def register(commands: argparse._SubParsersAction) -> None:
     two = commands.add_parser("invert", help="find designs that meet a specification")
     defaults = SearchConfig()
     two.add_argument("--init", type=Path, help="CSV of designs to start from, such as what `sample` wrote")
+    two.add_argument("--verify", type=Path, help="CSV to write what ngspice measures of the designs, where it is installed")
+    two.add_argument("--process", choices=["a", "b"], default="b", help="card of --verify: a (source) or b (target)")
     two.add_argument("--n-init", type=_positive, default=defaults.n_init)
     two.add_argument("--steps", type=int, default=defaults.steps)
     two.add_argument("--lr", type=float, default=defaults.lr)

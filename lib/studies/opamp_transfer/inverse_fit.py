@@ -1,5 +1,6 @@
 """Train what inverse design needs: the forward ensemble and the mixture density network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,7 @@ def _mixture(
 def _train(net, loss, tensors, frame, runtime: Runtime, folder: Path, epochs, batch, lr, name) -> tuple[float, float]:
     """Fit one network on a split of its rows; return seconds and the best inner validation likelihood."""
     kept, inner = _parts(frame, runtime.seed)
+    runtime = replace(runtime, precision="32-true")  # bf16 has three digits: too few for metrics within a percent
     train, val = ([t[rows].to(runtime.device) for t in tensors] for rows in (kept, inner))
     fitted = fit(
         Task(net, loss, _optimizer(lr, epochs)),
