@@ -32,13 +32,15 @@ def coverage(y: np.ndarray, mean: np.ndarray, sd: np.ndarray, level: float) -> n
     return (np.abs(y - mean) <= half_width(level) * sd).mean(0)
 
 
-def combine(means: np.ndarray, sds: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def combine(means: np.ndarray, sds: np.ndarray, errors: np.ndarray, *, per_row: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Average predictions by precision per row and by inverse squared error per output; return mean and sd (n, M).
 
     means, sds  (A, n, M) of A models, sds calibrated;  errors (A, M) mean squared errors on held-out rows
+    per_row     False: each model's precision is 1 / errors, the same in every row
     The variance is that of the weighted mixture, disagreement included.
     """
-    weight = 1 / (sds**2 * errors[:, None])
+    precision = 1 / sds**2 if per_row else np.broadcast_to(1 / errors[:, None], means.shape)
+    weight = precision / errors[:, None]
     weight = weight / weight.sum(0)
     mean = (weight * means).sum(0)
     return mean, np.sqrt((weight * (sds**2 + (means - mean) ** 2)).sum(0))

@@ -457,7 +457,7 @@ report.claim(
 # ### Can the uncertainties be trusted?
 
 # %%
-shown = ["target_hetero", "align_hetero", "gp", "gp_source_features", "ensemble_pair", "ensemble_top"]
+shown = ["target_hetero", "align_hetero", "gp", "gp_source_features", "ensemble_pair", "ensemble_steady"]
 calibration = study.calibration_table(scores, shown)
 report.figure("coverage", plots.coverage(calibration), "校准前后的覆盖率。", "Coverage before and after calibration.")
 report.table("calibration", calibration, "区间覆盖率。", "Coverage of the intervals.", source=study.scores)
@@ -500,7 +500,7 @@ report.text("这 {n} 个设计占共模抑制比全部平方误差的 {share:.0%
 # ### The published model
 
 # %%
-model = study.fit_model(best.members or (best.arm,), lab)
+model = study.fit_model(best.members or (best.arm,), lab, per_row=best.arm.method != study.STEADY)
 study.save(model, report.model_dir)
 report.text("`predict` 使用内部验证误差最小的 {method}，由这些方法组成：{members}；在全部目标行上重新拟合，标准差已校准。",
             "`predict` uses {method}, which has the lowest inner validation error; it consists of {members}, refitted on all target rows, with calibrated standard deviations.",

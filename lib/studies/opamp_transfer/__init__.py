@@ -4,7 +4,7 @@ from lib.runtime import Runtime
 from lib.studies.opamp_transfer.ablations import budgets, logarithm, scalers, sweep
 from lib.studies.opamp_transfer.arms import Lab
 from lib.studies.opamp_transfer.bench import build
-from lib.studies.opamp_transfer.comparison import best, evaluate, held_out, scores
+from lib.studies.opamp_transfer.comparison import STEADY, best, evaluate, held_out, scores
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared, alignment, cleaning, lowest, middle, prepare, share_below, shift, skewness
 from lib.studies.opamp_transfer.publish import fit_model, save
@@ -37,7 +37,7 @@ def open_lab(config: Config, prepared: Prepared, runtime: Runtime) -> Lab:
 
 
 __all__ = [
-    "Config", "Lab", "Prepared", "alignment", "averages", "best", "budget_gap", "budget_table", "budgets", "calibration_table",
+    "STEADY", "Config", "Lab", "Prepared", "alignment", "averages", "best", "budget_gap", "budget_table", "budgets", "calibration_table",
     "chosen", "cleaning", "coverage_gap", "curves", "effect_table", "evaluate", "fit_model", "gap", "hard_designs", "held_out",
     "interval", "last_help", "logarithm", "lowest", "member_names", "method_table", "middle", "of", "open_lab", "prepare",
     "reported_path", "save", "scalers", "score_table", "scores", "share_below", "shift", "skewness", "strongest_shift", "sweep",

@@ -10,13 +10,14 @@ from torch import nn
 from lib.models.gp import GPConfig
 from lib.runtime import Runtime
 from lib.studies.opamp_transfer import networks
-from lib.studies.opamp_transfer.bench import SCORED, Bench, Job, Predicted, bagged_jobs, jobs
+from lib.studies.opamp_transfer.bench import SCORED, Bench, Inputs, Job, Predicted, bagged_jobs, jobs
 from lib.studies.opamp_transfer.classical import Linear, Processes, Trees, fit_each, fit_processes
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared
 from lib.studies.opamp_transfer.source import load_networks, save_networks, source_mean, source_networks
 
 SOURCE = "_source"  # suffix of a feature set that also holds the source networks' predictions
+LOGS = "_logs"  # its logarithms alone: a Gaussian process has a length to find for every feature
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,21 @@ class Lab:
 
     def reading(self, arm: Arm) -> "Lab":
         """Return a lab whose bench has the feature set that the arm reads, source predictions among them where asked for."""
-        name = features_of(arm)
-        if name in self.bench.x:
+        if features_of(arm) in self.bench.x:
             return self
-        x = self.bench.x[arm.features]
-        wide = np.concatenate([x, source_mean(self.sources(arm.features, "compact"), x)], 1)
-        return replace(self, bench=replace(self.bench, x=self.bench.x | {name: wide.astype(np.float32)}))
+        x = with_source(self.bench.inputs, self.bench.x, {arm.features: self.sources(arm.features, "compact")})
+        return replace(self, bench=replace(self.bench, x=x))
+
+
+def with_source(inputs: Inputs, x: dict[str, np.ndarray], sources: dict[str, list[nn.Module]]) -> dict[str, np.ndarray]:
+    """Return the feature sets, and for each set that has source networks it and its logarithms beside their predictions."""
+    out = dict(x)
+    for name, nets in sources.items():
+        mean = source_mean(nets, x[name]).astype(np.float32)
+        out[name + SOURCE] = np.concatenate([x[name], mean], 1)
+        logs = [i for i, n in enumerate(inputs.physics.names) if n.startswith("ln_") or n in inputs.plain]
+        out[name + LOGS + SOURCE] = np.concatenate([x[name][:, logs] if name == "physics" else x[name], mean], 1)
+    return out
 
 
 class Networks:
@@ -159,7 +169,9 @@ def fit_and_predict(arm: Arm, lab: Lab, todo: Sequence[Job]) -> Fitted:
 
 def features_of(arm: Arm) -> str:
     """Return the feature set that the arm's predictor reads."""
-    return arm.features + (SOURCE if arm.method.endswith("source_features") else "")
+    if not arm.method.endswith("source_features"):
+        return arm.features
+    return arm.features + (LOGS if arm.method.startswith("gp") else "") + SOURCE
 
 
 def processes(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list[tuple[Processes, np.ndarray, Predicted]]:

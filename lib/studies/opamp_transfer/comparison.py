@@ -16,7 +16,8 @@ from lib.studies.opamp_transfer.arms import Arm, Lab, arms, fit_and_predict, tod
 from lib.studies.opamp_transfer.bench import SCORED, Bench, inner_rmse
 from lib.studies.opamp_transfer.source import model_settings
 
-TOP = 8  # arms of the wide ensemble: different kinds of error are worth more than the last bit of skill
+TOP = 4  # arms of the wide ensembles
+STEADY = "ensemble_steady"  # weights by output alone; the other ensembles weigh every row by its precision too
 PAIR = ("align_hetero", "target_hetero")  # the document's ensemble
 
 
@@ -74,10 +75,10 @@ def calibrated(arm: Arm, bench: Bench, mean: np.ndarray, sd: np.ndarray, members
 
 
 def ensembles(found: Sequence[Outcome], bench: Bench) -> list[Outcome]:
-    """Return the document's pair and the ensemble of the TOP arms by mean inner error."""
+    """Return the document's pair, and the TOP arms by mean inner error with and without weights per row."""
     usable = candidates(found)
     top = sorted(usable, key=lambda o: o.inner.mean())[:TOP]
-    out = [combined("ensemble_top", top, bench)]
+    out = [combined("ensemble_top", top, bench), combined(STEADY, top, bench)]
     pair = [o for o in usable if o.arm.method in PAIR and (o.arm.features, o.arm.recipe) == ("physics", "compact")]
     return ([combined("ensemble_pair", pair, bench)] if len(pair) == len(PAIR) else []) + out
 
@@ -87,7 +88,8 @@ def combined(name: str, parts: Sequence[Outcome], bench: Bench) -> Outcome:
     mean, sd = [], []
     for s in range(len(bench.inner)):
         errors = np.stack([inner_rmse(bench, o.mean[s], s) ** 2 for o in parts])
-        both = calibration.combine(np.stack([o.mean[s] for o in parts]), np.stack([o.sd[s] for o in parts]), errors)
+        means, sds = np.stack([o.mean[s] for o in parts]), np.stack([o.sd[s] for o in parts])
+        both = calibration.combine(means, sds, errors, per_row=name != STEADY)
         mean.append(both[0])
         sd.append(both[1])
     domain = "transfer" if any(o.arm.domain == "transfer" for o in parts) else "target_only"

@@ -12,10 +12,10 @@ from torch import nn
 from lib import calibration
 from lib.data.opamp import Scaler
 from lib.files import read_json, remove_tree, write_json, write_text
-from lib.studies.opamp_transfer.arms import SOURCE, Arm, Lab, Networks, features_of, fit_and_predict, todo_of
+from lib.studies.opamp_transfer.arms import SOURCE, Arm, Lab, Networks, features_of, fit_and_predict, todo_of, with_source
 from lib.studies.opamp_transfer.bench import Inputs, gather, inner_folds, inner_rmse
 from lib.studies.opamp_transfer.classical import Linear, Processes, Trees
-from lib.studies.opamp_transfer.source import load_networks, save_networks, source_mean
+from lib.studies.opamp_transfer.source import load_networks, save_networks
 
 KINDS = {"Linear": Linear, "Trees": Trees, "Processes": Processes, "Networks": Networks}
 
@@ -48,14 +48,16 @@ class Model:
     low: np.ndarray
     high: np.ndarray
     sources: dict[str, list[nn.Module]]  # by feature set; for arms that read source predictions
+    per_row: bool = True  # weigh every row by its precision
 
     def scaled(self, designs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation (n, M) of the scaled outputs, clipped to those of the training rows."""
         x = self.inputs.transform(designs)
-        x |= {n + SOURCE: np.concatenate([x[n], source_mean(nets, x[n])], 1) for n, nets in self.sources.items()}
+        x = with_source(self.inputs, x, self.sources)
         means, sds = zip(*(m(x[features_of(m.arm)]) for m in self.members), strict=True)
         clipped = np.clip(np.stack(means), self.low, self.high)
-        mean, sd = calibration.combine(clipped, np.stack(sds), np.stack([m.error for m in self.members]))
+        errors = np.stack([m.error for m in self.members])
+        mean, sd = calibration.combine(clipped, np.stack(sds), errors, per_row=self.per_row)
         return mean, sd * self.temperature
 
     def predict(self, designs: pd.DataFrame) -> np.ndarray:
@@ -68,7 +70,7 @@ class Model:
         return (self.y_scaler.inverse(mean + sd) - self.y_scaler.inverse(mean - sd)) / 2
 
 
-def fit_model(chosen: Sequence[Arm], lab: Lab) -> Model:
+def fit_model(chosen: Sequence[Arm], lab: Lab, *, per_row: bool = True) -> Model:
     """Fit the chosen arms on all target rows; errors and temperatures come from rows left out of each fit."""
     inner = inner_folds(lab.prepared.target, lab.config, lab.config.seed, hold=False)[None]
     lab = replace(lab, bench=replace(lab.bench, inner=inner))
@@ -80,11 +82,12 @@ def fit_model(chosen: Sequence[Arm], lab: Lab) -> Model:
         members.append(Member(arm, final(done.predictors, done.todo), factor, inner_rmse(bench, mean, 0) ** 2))
         means.append(mean)
         sds.append(sd * factor)
-    mean, sd = calibration.combine(np.stack(means), np.stack(sds), np.stack([m.error for m in members]))
+    errors = np.stack([m.error for m in members])
+    mean, sd = calibration.combine(np.stack(means), np.stack(sds), errors, per_row=per_row)
     names = {m.arm.features for m in members if features_of(m.arm).endswith(SOURCE)}
     return Model(
         lab.prepared.name, bench.inputs, bench.y_scaler, members, calibration.quantile_temperature(bench.y, mean, sd),
-        bench.y.min(0), bench.y.max(0), {n: lab.sources(n, "compact") for n in sorted(names)},
+        bench.y.min(0), bench.y.max(0), {n: lab.sources(n, "compact") for n in sorted(names)}, per_row,
     )  # fmt: skip
 
 
@@ -111,7 +114,10 @@ def save(model: Model, folder: Path) -> None:
     for name, nets in model.sources.items():
         save_networks(nets, "mlp", folder / f"source_{name}")
     limits = {"low": model.low.tolist(), "high": model.high.tolist(), "temperature": model.temperature.tolist()}
-    write_json(folder / "model.json", {"opamp": model.opamp, "members": entries, "sources": sorted(model.sources), **limits})
+    write_json(
+        folder / "model.json",
+        {"opamp": model.opamp, "members": entries, "sources": sorted(model.sources), "per_row": model.per_row, **limits},
+    )
 
 
 def load(folder: Path) -> Model:
@@ -129,5 +135,5 @@ def load(folder: Path) -> Model:
     return Model(
         state["opamp"], Inputs.checked(read_json(folder / "inputs.json")), Scaler.read(folder / "y_scaler.json"), members,
         *(np.asarray(state[k]) for k in ("temperature", "low", "high")),
-        {name: load_networks(folder / f"source_{name}") for name in state["sources"]},
+        {name: load_networks(folder / f"source_{name}") for name in state["sources"]}, state["per_row"],
     )  # fmt: skip

@@ -157,7 +157,7 @@ def effect_table(scores: pd.DataFrame) -> pd.DataFrame:
         "raw_mlp": of(part, method="mlp", domain="target_only", features="raw", recipe="compact"),
         "physics_features": of(part, method="mlp", domain="target_only", features="physics", recipe="compact"),
         "target_best": chosen(scores, "target_only"),
-        "transfer": chosen(scores, "transfer"), "ensemble": of(part, method="ensemble_top"),
+        "transfer": chosen(scores, "transfer"), "ensemble": of(part, method="ensemble_steady"),
     }  # fmt: skip
     rows, before = [], None
     for name, now in steps.items():
