@@ -15,9 +15,7 @@ from dataclasses import asdict, replace
 import torch
 from torch import nn
 
-from lib.models.vit import SpectrumViT, ViTConfig, flops
-
-PEAK_TFLOPS = {"H200": 790, "H100": 790, "A100": 312}  # bf16 dense, by name of the device
+from lib.models.vit import SpectrumViT, ViTConfig, flops, peak_tflops
 
 
 class EncoderOnTokens(nn.Module):
@@ -124,7 +122,7 @@ def rows(config: ViTConfig, device: str, batch: int, repeats: int, precision: st
     for name, got in found.items():
         apart = max(abs(a - b) for a, b in zip(got["outputs"], base["outputs"], strict=True))
         rate, work = batch / got["seconds"], flops(config)["training"] / 1e12
-        peak = next((v for key, v in PEAK_TFLOPS.items() if device.startswith("cuda") and key in _gpu_name(device)), None)
+        peak = peak_tflops(torch.device(device))
         table.append(
             {
                 "what": f"ViT training step, {precision}, batch {batch}: {name} against Hugging Face",
@@ -137,10 +135,6 @@ def rows(config: ViTConfig, device: str, batch: int, repeats: int, precision: st
             }
         )
     return table
-
-
-def _gpu_name(device: str) -> str:
-    return torch.cuda.get_device_name(device)
 
 
 def _in_process(call: dict) -> dict:

@@ -524,9 +524,9 @@ study.publish(results, best, report.model_dir)
 # %%
 speed = study.claims.throughput(results, largest["vit"])
 report.text(
-    "最大规模（{n} 条，固定噪声）上，ViT、LightGBM、岭回归的 R² 为 {vit:.3f}、{lightgbm:.3f}、{ridge:.3f}，上限为 {ceiling:.3f}，ViT 的效率为 {efficiency:.2f}；"
+    "最大规模（{n} 条，固定噪声）上，ViT、LightGBM、岭回归的 R² 为 {vit:.3f}、{lightgbm:.3f}、{ridge:.3f}，上限为 {ceiling}，ViT 的效率为 {efficiency}；"
     "ViT 的训练–测试差距为 {gap:.3f}。两种协议的差别说明：受限的是噪声样本数，还是星的数目，取决于训练步数。",
-    "At the largest size ({n}, fixed noise) ViT, LightGBM and Ridge have R² {vit:.3f}, {lightgbm:.3f} and {ridge:.3f} under a ceiling of {ceiling:.3f}: the ViT's efficiency is {efficiency:.2f}, "
+    "At the largest size ({n}, fixed noise) ViT, LightGBM and Ridge have R² {vit:.3f}, {lightgbm:.3f} and {ridge:.3f} under a ceiling of {ceiling}: the ViT's efficiency is {efficiency}, "
     "its gap between training and test {gap:.3f}. The difference between the protocols tells whether noise draws or stars are short, and that depends on the number of steps.",
     n=top["n_train"], vit=top["r2"], lightgbm=results.row(largest["lightgbm"])["r2"], ridge=results.row(largest["ridge"])["r2"],
     ceiling=ceiling, efficiency=top["r2"] / ceiling, gap=top["gap"],
@@ -599,6 +599,14 @@ report.fact("efficiency", study.claims.finite(top["r2"] / ceiling), "效率：R�
 # %%
 report.fact("parameters", speed["parameters"], "模型参数量", "parameters of the model", reported_as="vit_scaling.parameters")
 report.fact("spectra_per_s", speed["spectra_per_s"], "训练速度", "training speed", unit="1/s")
+
+# %%
+report.fact(
+    "peak_fraction",
+    speed["peak_fraction"],
+    "占 GPU bf16 峰值的比例（CPU 上无）",
+    "fraction of the GPU's bf16 peak (none on a CPU)",
+)
 report.fact("gflop", speed["gflop"], "每条光谱一次训练的运算量", "operations per training spectrum", unit="GFLOP")
 report.fact(
     "forward_gflop_document",
@@ -611,8 +619,8 @@ report.fact(
 # %%
 report.finish(
     answer=pair(
-        "{n} 条光谱（固定噪声）时 ViT 的 R² 为 {vit:.3f}，LightGBM 为 {lightgbm:.3f}，信息上限为 {ceiling:.3f}；ViT 与 LightGBM 的交叉点：{crossing}。",
-        "With {n} spectra and fixed noise the ViT reaches R² {vit:.3f}, LightGBM {lightgbm:.3f}, under an information ceiling of {ceiling:.3f}; the ViT passes LightGBM: {crossing}.",
+        "{n} 条光谱（固定噪声）时 ViT 的 R² 为 {vit:.3f}，LightGBM 为 {lightgbm:.3f}，信息上限为 {ceiling}；ViT 与 LightGBM 的交叉点：{crossing}。",
+        "With {n} spectra and fixed noise the ViT reaches R² {vit:.3f}, LightGBM {lightgbm:.3f}, under an information ceiling of {ceiling}; the ViT passes LightGBM: {crossing}.",
         n=top["n_train"], vit=top["r2"], lightgbm=results.row(largest["lightgbm"])["r2"], ceiling=ceiling, crossing=crossing,
     ),
     provenance=rt.provenance(runtime), figure="scaling",

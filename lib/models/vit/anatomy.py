@@ -6,6 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lib.models.vit.network import SpectrumViT, ViTConfig
 
+PEAK_TFLOPS = {"H200": 790, "H100": 790, "A100": 312}  # dense bf16, by part of the device's name
 PARTS = (
     ("tokenizer.", "patch embedding"),
     ("cls_token", "CLS token"),
@@ -54,6 +55,12 @@ def flops(config: ViTConfig, *, batch_size: int = 1) -> dict[str, int]:
     with FlopCounterMode(display=False) as training:
         model(flux).sum().backward()
     return {"forward": forward.get_total_flops(), "training": training.get_total_flops()}
+
+
+def peak_tflops(device: torch.device) -> float | None:
+    """Return the dense bf16 peak of a known GPU in TFLOP/s; None for others and for CPUs."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    return next((peak for part, peak in PEAK_TFLOPS.items() if part in name), None)
 
 
 def shape_trace(config: ViTConfig, *, batch_size: int = 256) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from lib.models.vit import ViTConfig, flops
+from lib.models.vit import ViTConfig, flops, peak_tflops
 from lib.studies.vit_scaling import scaling
 from lib.studies.vit_scaling.config import Point, VitScalingConfig, model_config
 from lib.studies.vit_scaling.data import observe
@@ -63,12 +63,14 @@ def epoch_table(history: pd.DataFrame, label_std: float, reported: Sequence[Sequ
     return pd.concat(frames, ignore_index=True)[["arm", *names]].astype({"epoch": int})
 
 
-def throughput(results: Results, point: Point) -> dict[str, float]:
-    """Return training speed of a ViT: spectra_per_s, parameters, gflop (one spectrum's training step), tflops reached."""
+def throughput(results: Results, point: Point) -> dict[str, float | None]:
+    """Return training speed of a ViT: spectra_per_s, parameters, gflop (a spectrum's training step), peak_fraction (GPU)."""
     measured = results.found[id(point)][0]
     work = flops(model_config(point.settings, len(results.sets.wave)))["training"]
     rate = measured["spectra_per_s"]
-    return {"spectra_per_s": rate, "parameters": measured["parameters"], "gflop": work / 1e9, "tflops": rate * work / 1e12}
+    peak = peak_tflops(results.sets.train.device)
+    head = {"spectra_per_s": rate, "parameters": measured["parameters"], "gflop": work / 1e9}
+    return head | {"peak_fraction": rate * work / 1e12 / peak if peak else None}
 
 
 def reported_curves(rows: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
