@@ -120,6 +120,7 @@ def test_each_stage_changes_only_what_it_may(lab, tmp_path):
         curve = stages.run(stage, lab, tmp_path)
         assert set(curve.stage) == {stage}
         assert (tmp_path / stage / "curve.csv").is_file()
+        assert (curve.train != curve.val).all(), "validation is not training"
     weights = [stages.checkpoint(s, tmp_path)[0].state_dict() for s in stages.ORDER]
     start = {n: weights[0][n.replace("head_A", "head").replace("head_B", "head")] for n in weights[1]}
     allowed = (("head_B",), ("head_B",), ("head_B", "backbone.1."))

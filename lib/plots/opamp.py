@@ -82,7 +82,7 @@ def outputs(df: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     names, arms = list(dict.fromkeys(df.metric)), list(dict.fromkeys(zip(df.domain, df.method, df.features, strict=True)))
     for i, (domain, method, features) in enumerate(arms):
         part = df[(df.method == method) & (df.domain == domain) & (df.features == features)].set_index("metric").loc[names]
-        x = np.arange(len(names)) + (i - (len(arms) - 1) / 2) * 0.1
+        x = np.arange(len(names)) + (i - (len(arms) - 1) / 2) * 0.7 / len(arms)
         low, high = (1 - part.high.astype(float)).clip(lower=1e-5), (1 - part.low.astype(float)).clip(lower=1e-5)
         ax.vlines(x, low, high, color=CYCLE[i % len(CYCLE)], alpha=0.6)
         ax.plot(x, 1 - part.r2, "o", color=CYCLE[i % len(CYCLE)], label=f"{method}, {features}".replace("_", " "))
@@ -101,8 +101,8 @@ def budget(df: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.plot(
             part.labels, 1 - part["first"], style, marker="o", color=CYCLE[i], label=f"{method}, {domain}".replace("_", " ")
         )
-        low, high = ((1 - part[k].astype(float)).clip(lower=1e-4) for k in ("high", "low"))
-        ax.fill_between(part.labels, low, high, color=CYCLE[i], alpha=0.1, lw=0)
+        low, high = ((1 - part[k].astype(float)).clip(lower=1e-3) for k in ("high", "low"))
+        ax.vlines(part.labels * (1 + 0.015 * i), low, high, color=CYCLE[i], alpha=0.4)
     ax.set(xscale="log", yscale="log", xlabel="target labels", ylabel="1 - R², mean over all outputs but the cmrr")
     ax.set_xticks(sorted(df.labels.unique()), [str(n) for n in sorted(df.labels.unique())])
     ax.minorticks_off()

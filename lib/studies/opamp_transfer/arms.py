@@ -209,9 +209,9 @@ def _networks(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list[Networks]:
     resonant = None if arm.method == "mlp" else bench.resonant
     sizes = how.sizes(x.shape[1], bench.y.shape[1], resonant)
     known = [np.flatnonzero(bench.inner[j.split] != SCORED) for j in todo]
+    stop_by = [np.setdiff1d(k, j.rows) for k, j in zip(known, todo, strict=True)] if how.train.keep == "best" else None
     rows = networks.Rows(
-        x, bench.y, [j.rows for j in todo], [config.seed + j.seed for j in todo],
-        [np.setdiff1d(k, j.rows) if len(j.rows) < len(k) else k for k, j in zip(known, todo, strict=True)],
+        x, bench.y, [j.rows for j in todo], [config.seed + j.seed for j in todo], stop_by,
         source_x=bench.source_x[arm.features] if arm.method == "align_hetero" else None, device=str(lab.runtime.device),
     )  # fmt: skip
     moved = arm.method in ("fine_tune", "align_hetero", "dual_head")

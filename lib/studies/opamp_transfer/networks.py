@@ -135,9 +135,17 @@ class Rows:
         y = tensor(self.y)
         data = {"x": tensor(self.x)[None], "y": y if y.dim() == 3 else y[None]}
         extra = None if self.source_x is None else {"source_x": tensor(self.source_x)}
-        stop = self.val_rows if train.keep == "best" else None
         return fit_stacked(
-            nets, data, self.rows, loss, train, val_rows=stop, seeds=self.seeds, extra=extra, device=self.device, **more
+            nets,
+            data,
+            self.rows,
+            loss,
+            train,
+            val_rows=self.val_rows,
+            seeds=self.seeds,
+            extra=extra,
+            device=self.device,
+            **more,
         )
 
 
