@@ -247,6 +247,7 @@ def test_goals_reachable_alone_but_not_together_name_what_binds():
     assert table.reachable.all()
     assert table.binds.any()
     assert table.relief.max() > 0.9
+    assert table.relief.between(0, 1).all()
     assert "together" in verdict(table.reset_index())
 
 

@@ -24,7 +24,7 @@ def diagnose(spec: Spec, known: pd.DataFrame, metrics: list[str], best: dict[str
     percentile  share of the known designs at or below the value, in percent; for a band, the share inside it
     reachable   the value (within the tolerance) or part of the band lies inside the range of the known designs
     miss        how far `best` is from the goal, relative
-    relief      share of the smallest distance among the known designs that goes when this goal is dropped
+    relief      share of the smallest weighted miss among the known designs that goes when this goal is dropped, 0 to 1
     """
     y = torch.tensor(known[metrics].to_numpy(float))
     goals = Goals.stack([spec], metrics, y)
@@ -32,7 +32,7 @@ def diagnose(spec: Spec, known: pd.DataFrame, metrics: list[str], best: dict[str
         torch.tensor([[float(best[m]) for m in metrics]]) if best else y[goals.merit(y, torch.zeros_like(y)).argmin()][None]
     )
     miss = goals.miss(reached)[0].tolist()
-    whole = float(goals.distance(y).min())
+    whole = _least(goals, y)
     rows = []
     for name, goal in spec.items():
         values = known[name].to_numpy(float)
@@ -103,6 +103,11 @@ def _reachable(goal, values: np.ndarray) -> bool:
 
 
 def _without(spec: Spec, name: str, y: torch.Tensor, metrics: list[str]) -> float:
-    """Return the smallest distance among the known designs when the goal of `name` is dropped."""
+    """Return the smallest weighted miss among the known designs when the goal of `name` is dropped."""
     rest = {**spec, name: dataclasses.replace(spec[name], weight=0.0)}
-    return float(Goals.stack([rest], metrics, y).distance(y).min())
+    return _least(Goals.stack([rest], metrics, y), y)
+
+
+def _least(goals: Goals, y: torch.Tensor) -> float:
+    """Return the smallest root of the weighted squared misses; not averaged, so that dropping a goal never raises it."""
+    return float((goals.weight * goals.miss(y) ** 2).sum(-1).min().sqrt())
