@@ -145,6 +145,7 @@ report.hypothesis("H10", "除以流量误差的异方差损失不适用：R² �
                   "A heteroscedastic loss that divides by the flux error is of no use: it does not raise R².")  # fmt: skip
 report.hypothesis("H11", "minmax 标签归一化优于 standard。", "Label normalisation minmax beats standard.")
 report.hypothesis("H12", "混合精度使训练快约一倍。", "Mixed precision makes training about twice as fast.")
+report.hypothesis("H13", "混合精度使显存占用约减半。", "Mixed precision needs about half the device memory.")
 
 # %% [markdown] tags=["lang-zh"]
 # ## 2 设计
@@ -407,11 +408,20 @@ study.judge(
     inconclusive=("minmax 与 standard 之差为 {value:.3f}，区间含零。", "minmax and standard differ by {value:.3f}, an interval around zero."),
 )  # fmt: skip
 study.judge(
-    report, "H12", study.claims.precision_speed(results), Criterion("gt", 1.8, refute=1.5), "tab-ablations",
+    report, "H12", study.claims.precision_gain(results, "spectra_per_s"), Criterion("gt", 1.8, refute=1.5), "tab-ablations",
     why=("需要 GPU 上的混合精度与单精度两个实验。", "It takes a mixed-precision and an fp32 arm on a GPU."),
     supported=("混合精度快 {value:.2f} 倍。", "Mixed precision is {value:.2f} times as fast."),
     refuted=("混合精度只快 {value:.2f} 倍。", "Mixed precision is only {value:.2f} times as fast."),
     inconclusive=("混合精度快 {value:.2f} 倍。", "Mixed precision is {value:.2f} times as fast."),
+)  # fmt: skip
+
+# %%
+study.judge(
+    report, "H13", study.claims.precision_gain(results, "peak_mib"), Criterion("gt", 1.8, refute=1.5), "tab-ablations",
+    why=("需要 GPU 上的混合精度与单精度两个实验。", "It takes a mixed-precision and an fp32 arm on a GPU."),
+    supported=("单精度的显存峰值是混合精度的 {value:.2f} 倍。", "The fp32 peak of memory is {value:.2f} times that of mixed precision."),
+    refuted=("单精度的显存峰值只是混合精度的 {value:.2f} 倍。", "The fp32 peak of memory is only {value:.2f} times that of mixed precision."),
+    inconclusive=("单精度的显存峰值是混合精度的 {value:.2f} 倍。", "The fp32 peak of memory is {value:.2f} times that of mixed precision."),
 )  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]

@@ -182,6 +182,7 @@ def test_claims_are_judged_by_paired_differences(results):
     assert run_2["low"] <= run_2["value"] <= run_2["high"]
     assert claims.augmentation_gain(results)["n"] == 256
     assert claims.weakest_tokenizer(results) is None
+    assert claims.precision_gain(results, "peak_mib") is None
     epochs = claims.epoch_table(results.history(), results.label_std, [[0, 0, 1, 1]])
     assert list(epochs.arm.unique()) == ["reported_run_1", "run_1", "run_2"]
     recipe = claims.recipe(results.config, len(results.sets.wave)).set_index("setting")

@@ -140,12 +140,16 @@ def crossing_text(results: Results) -> dict[str, str]:
     return {"zh": f"n ≈ {n:,.0f}", "en": f"n ≈ {n:,.0f}"}
 
 
-def precision_speed(results: Results) -> dict[str, float] | None:
-    """Return how many times faster mixed precision trains than fp32; None without a GPU or without both arms."""
-    rate = {}
+def precision_gain(results: Results, measure: str) -> dict[str, float] | None:
+    """Return how many times better mixed precision is than fp32 on a GPU; None without a GPU or without both arms.
+
+    measure  spectra_per_s (the higher the better) or peak_mib (peak memory of the device, the lower the better)
+    """
+    found = {}
     for arm in ("precision_fp32", "precision_fp16", "precision_bf16"):
         for point in results.chosen("ablation", arm=arm):
-            rate[arm] = results.found[id(point)][0]["spectra_per_s"]
-    mixed = max((v for k, v in rate.items() if k != "precision_fp32"), default=None)
-    on_gpu = results.sets.train.device.type == "cuda"
-    return {"value": mixed / rate["precision_fp32"]} if on_gpu and mixed and "precision_fp32" in rate else None
+            found[arm] = results.found[id(point)][0][measure]
+    single, mixed = found.pop("precision_fp32", None), list(found.values())
+    if results.sets.train.device.type != "cuda" or not single or not mixed:
+        return None
+    return {"value": max(mixed) / single if measure == "spectra_per_s" else single / min(mixed)}

@@ -56,6 +56,8 @@ def train_vit(
         predict=_predict(scaler), metrics={"r2": metrics.r2, "mae": metrics.mae},
     )  # fmt: skip
     began = time.monotonic()
+    if runtime.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(runtime.device)
     fitted = fit(
         task, batches, held, folder=folder, epochs=epochs, runtime=runtime, monitor="val_mae", patience=settings["patience"],
         clip=settings["clip"] or None, name=f"ViT n={len(train)}", **trainer or {},
