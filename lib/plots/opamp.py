@@ -117,8 +117,8 @@ def stages(df: pd.DataFrame) -> Any:
     figure, grid = plt.subplots(1, len(names), figsize=(2.7 * len(names), 2.7), squeeze=False)
     for ax, name in zip(grid.flat, names, strict=True):
         part = df[df.stage == name].groupby("epoch")[["train", "val"]].mean()
-        ax.plot(part.index, part.train, color=colour("source"), label="training")
-        ax.plot(part.index, part.val, color=colour("target"), label="validation")
+        ax.plot(part.index, part.train, ".-", color=colour("source"), label="training")
+        ax.plot(part.index, part.val, ".-", color=colour("target"), label="validation")
         ax.set(title=name, xlabel="epoch", ylabel="loss", yscale="log")
     grid.flat[0].legend()
     figure.tight_layout()
