@@ -3,6 +3,7 @@ import torch
 
 from lib.models.heads import AttentionPoolHead, MLPHead, Standardised
 from lib.models.latent import parse_pooling, pool, pool_by_name
+from lib.models.student import Student
 
 
 def test_pools_have_the_documents_dimensions():
@@ -82,3 +83,21 @@ def test_standardised_head_answers_in_the_labels_unit():
     wrapped = Standardised(head, mean, scale, torch.tensor([3.0]), torch.tensor([0.5]))
     assert wrapped(torch.tensor([[12.0, 20.0]])).item() == pytest.approx(3.5)
     assert sum(p.numel() for p in wrapped.parameters()) == 3
+
+
+def test_student_imitates_a_teacher_and_is_smaller_than_the_original_encoder():
+    torch.manual_seed(0)
+    student, x = Student(24), torch.randn(32, 2, 512)
+    target = torch.stack([x[:, 0].mean(-1), x[:, 0, :64].mean(-1)], 1).repeat(1, 12) * 20
+    adam = torch.optim.Adam(student.parameters(), 3e-3)
+    losses = []
+    for _ in range(40):
+        loss = (student(x) - target).square().mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.2 * losses[0]
+    assert sum(p.numel() for p in Student(384).parameters()) < 150_000
+    with pytest.raises(ValueError, match="100 pixels are too few"):
+        student(torch.randn(1, 2, 100))
