@@ -60,8 +60,8 @@ def plain_vit(state, flux, heads, rope):
     def turn(x):  # (N, d): pairs (j, j + d/2) are complex numbers, turned by token * 1e4^(-2j/d)
         half = x.shape[1] // 2
         speed = torch.tensor([1e4 ** (-2 * j / x.shape[1]) for j in range(half)])
-        phase = torch.polar(torch.ones(len(x), half), torch.arange(len(x))[:, None] * speed)
-        turned = torch.complex(x[:, :half], x[:, half:]) * phase
+        turned = torch.complex(x[:, :half], x[:, half:])
+        turned = turned * torch.polar(torch.ones(len(x), half), torch.arange(len(x))[:, None] * speed)
         return torch.cat([turned.real, turned.imag], dim=1)
 
     def attend(q, k, v):
@@ -79,8 +79,8 @@ def plain_vit(state, flux, heads, rope):
             q, k, v = (linear(y, block + name).split(width, dim=1) for name in LINEARS[:3])
             if rope:
                 q, k = [turn(part) for part in q], [turn(part) for part in k]
-            mixed = [attend(*head) for head in zip(q, k, v, strict=True)]
-            x = x + linear(torch.cat(mixed, dim=1), block + "attention.output.dense")
+            mixed = torch.cat([attend(*head) for head in zip(q, k, v, strict=True)], dim=1)
+            x = x + linear(mixed, block + "attention.output.dense")
             y = linear(norm(x, block + "layernorm_after"), block + "intermediate.dense")
             x = x + linear(0.5 * y * (1 + torch.erf(y / math.sqrt(2))), block + "output.dense")
         return linear(norm(x, "vit.layernorm")[0], "regressor")

@@ -56,8 +56,7 @@ def train_vit(
         predict=_predict(scaler), metrics={"r2": metrics.r2, "mae": metrics.mae},
     )  # fmt: skip
     began = time.monotonic()
-    if runtime.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(runtime.device)
+    _reset_peak(runtime.device)
     fitted = fit(
         task, batches, held, folder=folder, epochs=epochs, runtime=runtime, monitor="val_mae", patience=settings["patience"],
         clip=settings["clip"] or None, name=f"ViT n={len(train)}", **trainer or {},
@@ -65,10 +64,9 @@ def train_vit(
     if rank():
         return model, scaler  # rank 0 writes
     write_csv(folder / "history.csv", fitted.history)
-    trained = len(train) * len(fitted.history)
-    size = {"best_epoch": fitted.best_epoch, "parameters": sum(p.numel() for p in model.parameters())}
-    speed = {"seconds": time.monotonic() - began, "spectra_per_s": trained / fitted.seconds, "peak_mib": _peak(runtime.device)}
-    write_json(folder / "training.json", size | speed)
+    rate = len(train) * len(fitted.history) / fitted.seconds
+    speed = {"seconds": time.monotonic() - began, "spectra_per_s": rate, "peak_mib": _peak(runtime.device)}
+    write_json(folder / "training.json", _size(model) | speed | {"best_epoch": fitted.best_epoch})
     save(folder, model, scaler, {"settings": settings})
     return model, scaler
 
@@ -128,6 +126,15 @@ def logger(kind: str, folder: Path) -> Logger | bool:
         return WandbLogger(save_dir=folder, offline=True, project="vit_scaling")
     except ModuleNotFoundError as error:
         raise ValueError(f"'logger' is {kind!r}, but its package is not installed: pip install {kind}") from error
+
+
+def _size(model: nn.Module) -> dict[str, int]:
+    return {"parameters": sum(p.numel() for p in model.parameters())}
+
+
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _peak(device: torch.device) -> float | None:
