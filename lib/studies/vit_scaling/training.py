@@ -37,9 +37,7 @@ def train_vit(
     trainer   further arguments of Lightning's Trainer
     """
     scaler = LabelScaler.fit(train.labels.cpu(), ("label",), settings["label_norm"])
-    model = SpectrumViT(config, seed=runtime.seed).to(runtime.device)
-    if settings["input_scaling"] == "pixel":
-        model.set_input_scaling(*pixel_statistics(train))
+    model = _new_model(config, settings, train, runtime)
     batches = SpectraBatches(
         train,
         batch_size=settings["batch_size"],
@@ -126,6 +124,13 @@ def logger(kind: str, folder: Path) -> Logger | bool:
         return WandbLogger(save_dir=folder, offline=True, project="vit_scaling")
     except ModuleNotFoundError as error:
         raise ValueError(f"'logger' is {kind!r}, but its package is not installed: pip install {kind}") from error
+
+
+def _new_model(config: ViTConfig, settings: dict[str, Any], train: Source, runtime: Runtime) -> SpectrumViT:
+    model = SpectrumViT(config, seed=runtime.seed).to(runtime.device)
+    if settings["input_scaling"] == "pixel":
+        model.set_input_scaling(*pixel_statistics(train))
+    return model
 
 
 def _size(model: nn.Module) -> dict[str, int]:
