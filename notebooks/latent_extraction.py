@@ -219,7 +219,7 @@ report.table("ceilings", ceilings, "克拉默–拉奥上限：该噪声下任�
              "Cramer-Rao ceiling: no method can have a higher R² at this noise (Gaussian prior of the labels' variance; without a prior a star's bound is clipped at that variance).",
              source=study.ceiling)  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 best = study.chosen(study.documents(probed.table))
 claim = study.r2_shown(best)
 names = {"layer": best.layer, "pooling": best.pooling}
@@ -230,7 +230,7 @@ report.claim(
     inconclusive=("{layer} + {pooling} 为 {value:.3f}，区间 {low:.3f} 到 {high:.3f} 跨过阈值。", "{layer} + {pooling} has {value:.3f}; the interval, {low:.3f} to {high:.3f}, crosses the threshold."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 report.claim(
     "H2", metric="r2", criterion=Criterion("gt", 0.4, refute=0.3), anchor="fig-cells", reported_as="mlp_head.ridge.test_r2", **claim, **names,
     supported=("{layer} + {pooling} 达到 {value:.3f}：信息在网络里，缺的是提取方式。", "{layer} + {pooling} reaches {value:.3f}: the information is in the network, the extraction was at fault."),
@@ -250,7 +250,7 @@ by_effect = effects.set_index("effect")
 report.table("decomposition", study.with_reported_gain(effects, reported("latent_extraction")), "只换层、只换池化、两者都换的收益（同一批测试星的配对区间）。",
              "What changing the layer, the pooling, or both gives (paired intervals on the same test stars).", source=study.decomposition)  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 report.claim(
     "H3", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-decomposition", **study.shown(by_effect.loc["pooling_only"]),
     supported=("分段均值把 R² 提高 {value:.3f}。", "Segment means raise R² by {value:.3f}."),
@@ -264,7 +264,7 @@ report.claim(
     inconclusive=("差值 {value:.3f} 的区间含零（{low:.3f} 到 {high:.3f}）。", "The interval of the difference {value:.3f} holds zero ({low:.3f} to {high:.3f})."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 versus = study.pooling_over_layer(probed, truth, log_g)
 report.claim(
     "H5", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-decomposition", **versus,
@@ -304,7 +304,7 @@ report.table("variants", study.variants(probed.table, trees), "变体 V0 到 V5�
 # %% [markdown] tags=["lang-en"]
 # ### The other labels
 
-# %%
+# %% tags=["nbval-check-output"]
 report.figure(
     "labels", plots.labels(lines, ceilings), "各标签的 R² 随层的变化与上限。", "R² of every label by layer, with its ceiling."
 )
@@ -316,7 +316,7 @@ report.claim(
     inconclusive=("{name} 为 {value:.3f}，区间跨过阈值。", "{name} has {value:.3f}; its interval crosses the threshold."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 report.claim(
     "H8", metric="gain", criterion=Criterion("within", 0.02), anchor="fig-labels", **study.insensitive(probed, truth, config.labels),
     supported=("变化最大的 {name} 也只差 {value:.3f}。", "Even {name}, which changes most, differs by {value:.3f} only."),
@@ -332,7 +332,7 @@ report.table("recommended", study.recommended(probed.table), "各标签的推荐
 # %% [markdown] tags=["lang-en"]
 # ### Checks and controls
 
-# %%
+# %% tags=["nbval-check-output"]
 report.claim(
     "H6", metric="difference", value=study.decoder_difference(denoiser, sets.test), criterion=Criterion("lt", 1e-5), anchor="tab-layer_pooling_results",
     supported=("最大差为 {value:.2g}，二者是同一张量。", "The largest difference is {value:.2g}: they are the same tensor."),
@@ -354,7 +354,7 @@ report.figure(
     "What hiding one wavelength segment costs (dotted: Ca II triplet).",
 )
 
-# %%
+# %% tags=["nbval-check-output"]
 report.table("occlusion", hidden, "逐段遮挡。", "Occlusion by segment.", source=study.occlusion)
 report.claim(
     "H9", metric="share", criterion=Criterion("gt", 0.5, refute=0.25), anchor="fig-occlusion", **share,
@@ -363,7 +363,7 @@ report.claim(
     inconclusive=("最关键的两段占 {value:.0%}（区间 {low:.0%} 到 {high:.0%}）。", "The two most telling segments make {value:.0%} (interval {low:.0%} to {high:.0%})."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 random, drawn = study.random_encoders(config, sets)
 controls, raw = study.controls(config, runtime, sets)
 report.claim(
@@ -373,7 +373,7 @@ report.claim(
     inconclusive=("与最好的随机编码器之差 {value:.3f} 的区间含零。", "The interval of the difference to the best random encoder, {value:.3f}, holds zero."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 report.claim(
     "H12", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-arms", **study.over_raw(probed, best, raw, truth, log_g),
     supported=("比原始流量的岭回归高 {value:.3f}。", "They are {value:.3f} above Ridge on the raw flux."),

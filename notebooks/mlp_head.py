@@ -164,7 +164,7 @@ report.figure("methods", plots.methods(results), "测试 R² 与区间。", "Tes
 report.table("results", results, "测试指标；收益是与岭回归在同一批测试星上的配对差。", "Test scores; the gain is the paired difference to Ridge on the same test stars.",
              source=study.results)  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 gain = study.gain_of(results, "mlp")
 report.claim(
     "H1", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-methods", **gain,
@@ -179,7 +179,7 @@ report.claim(
     inconclusive=("差值 {value:.3f}，不足以判定。", "The difference {value:.3f} decides nothing."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 report.claim(
     "H3", metric="r2", criterion=Criterion("gt", 0.5), anchor="tab-results", reported_as="mlp_head.test_r2", **study.r2_of(results, "mlp"),
     supported=("测试 R² 为 {value:.3f}。", "The test R² is {value:.3f}."), refuted=("测试 R² 只有 {value:.3f}。", "The test R² is only {value:.3f}."),
@@ -210,7 +210,7 @@ report.table("cells", both, "各单元的测试 R² 与收益。", "Test R² and
 # ### Follow-ups
 # Only the arm with the unfrozen encoder can decide whether end to end is better; the document drew that conclusion with a frozen one.
 
-# %%
+# %% tags=["nbval-check-output"]
 end_to_end = study.judge_unfrozen(truth, others, main, config.n_boot)
 study.settle(
     report, "H4", end_to_end, metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-methods",

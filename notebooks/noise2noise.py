@@ -231,7 +231,7 @@ floors = study.floor_test(scored)
 main = curves[curves.sweep == "main"]
 
 
-# %%
+# %% tags=["nbval-check-output"]
 def judge(key, found, metric, criterion, anchor, *texts, **facts):
     if found.why:
         return report.not_tested(key, metric=metric, criterion=criterion, zh=found.why[0], en=found.why[1], anchor=anchor)
@@ -252,7 +252,7 @@ images = study.gallery(trained, config, data, runtime)
 report.figure("gallery", plots.gallery(images, noise=config.noise_sigma), "跨域输出：真值、含噪目标、输出、残差与目标噪声。",
               "Cross outputs: truth, noisy target, output, residual, and the target's noise.")  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 leak = study.arm(scored, "original", "leak")
 leaks = judge("H1", leak, "leak", Criterion("gt", 0.5), "fig-gallery",
       ("泄漏斜率为 {value:.3f}：目标的噪声几乎原样进入输出。", "The leak is {value:.3f}: the target's noise enters the output almost unchanged."),
@@ -264,7 +264,7 @@ judge("H2", cured, "correlation", Criterion("within", 0.1), "fig-gallery",
       ("相关系数达 {value:.3f}。", "The correlation is {value:.3f}."),
       ("相关系数为 {value:.3f}，区间跨过阈值。", "The correlation is {value:.3f}; its interval crosses the threshold."))  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 other_skips = study.arm(scored, "latent_skips", "corr_target")
 judge("H3", other_skips, "correlation", Criterion("gt", 0.1), "fig-gallery",
       ("相关系数为 {value:.3f}，这种跳跃连接同样泄漏。", "The correlation is {value:.3f}: these skips leak as well."),
@@ -273,7 +273,7 @@ judge("H3", other_skips, "correlation", Criterion("gt", 0.1), "fig-gallery",
       ("相关系数为 {value:.3f}，区间跨过阈值。", "The correlation is {value:.3f}; its interval crosses the threshold."),
       psnr=study.said(study.arm(scored, "latent_skips", "psnr_db")), none=study.said(study.arm(scored, "pure_noise2noise", "psnr_db")))  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 quiet = study.arm(scored, "original", "leak", sweep="noise_sigma", at=0.01)
 judge("H4", quiet, "leak", Criterion("lt", 0.1), "fig-sweeps",
       ("泄漏斜率降到 {value:.3f}。", "The leak comes down to {value:.3f}."),
@@ -302,7 +302,7 @@ report.figure(
 report.table("milestones", study.milestones(curves, floor), "里程碑处的跨域损失（训练噪声下限 {floor:.3f}）。",
              "The cross loss at the milestones (noise floor of training {floor:.3f}).", source=study.milestones, floor=floor)  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 first = study.offset(study.at_epoch(curves, "pure_noise2noise", "train_cross", 1), 1.0)
 judge("H8", first, "cross_loss_offset", Criterion("within", 0.3), "fig-loss",
       ("与预期只差 {value:.2f}。", "It differs from the expectation by {value:.2f}."),
@@ -312,14 +312,14 @@ tenth = study.at_epoch(curves, "pure_noise2noise", "train_cross", 10)
 below = ("跨域损失为 {value:.3f}。", "The cross loss is {value:.3f}.")
 judge("H9", tenth, "cross_loss", Criterion("lt", 0.5), "fig-loss", below, below, below)
 
-# %%
+# %% tags=["nbval-check-output"]
 twentieth = study.at_epoch(curves, "pure_noise2noise", "train_cross", 20)
 judge("H10", twentieth, "cross_loss", Criterion("lt", 0.3), "fig-loss", below, below, below)
 judge("H13", study.early_fall(curves, "pure_noise2noise", floor), "excess_left", Criterion("lt", 0.5), "fig-loss",
       ("超出部分只剩 {value:.0%}。", "{value:.0%} of the excess is left."), ("超出部分还剩 {value:.0%}。", "{value:.0%} of the excess is left."),
       ("超出部分还剩 {value:.0%}，无法判定。", "{value:.0%} of the excess is left, which decides nothing."))  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 winner = study.passes_best(curves)
 judge("H14", study.gain(scored, winner), "psnr_gain_db", Criterion("gt", 0.5), "fig-psnr",
       ("损失最低的是 `{name}`（泄漏斜率 {leak}），比含噪图像高 {value:.2f} dB。", "`{name}` has the lowest loss (leak {leak}), and gains {value:.2f} dB on the noisy image."),
@@ -328,7 +328,7 @@ judge("H14", study.gain(scored, winner), "psnr_gain_db", Criterion("gt", 0.5), "
       ("损失最低的是 `{name}`（泄漏斜率 {leak}），PSNR 变化 {value:.2f} dB，区间跨过阈值。", "`{name}` has the lowest loss (leak {leak}); its PSNR changes by {value:.2f} dB, and the interval crosses the threshold."),
       name=winner, leak=study.said(study.arm(scored, winner, "leak")))  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 report.figure("floors", plots.floors(floors), "留出跨域损失与噪声下限之差（按切片配对的区间）。",
               "Held-out cross loss less its noise floor (intervals paired over slices).")  # fmt: skip
 report.table("floors", floors, "双侧检验：低于下限说明泄漏。", "The two-sided test: below the floor means leakage.",
@@ -344,7 +344,7 @@ judge("H15", study.floor_gap(floors, "pure_noise2noise"), "loss_minus_floor", Cr
 # %% [markdown] tags=["lang-en"]
 # ### The content loss
 
-# %%
+# %% tags=["nbval-check-output"]
 report.figure("content", plots.content(main), "内容损失的绝对值，以及它与潜表示方差之比。",
               "The content loss as it is, and over the variance of the latents.")  # fmt: skip
 content, ratio = (study.at_epoch(curves, "pure_noise2noise", name, -1) for name in ("val_content", "val_content_ratio"))
@@ -379,7 +379,7 @@ report.table(
     "scores", compared, "留出切片上的得分（物体内部）。", "Scores on held-out slices, inside the object.", source=study.scores
 )
 
-# %%
+# %% tags=["nbval-check-output"]
 better = study.gain(scored, "pure_noise2noise")
 judge("H7", better, "psnr_gain_db", Criterion("gt", 0.0), "fig-scores",
       ("PSNR 提高 {value:.2f} dB。", "The PSNR rises by {value:.2f} dB."), ("PSNR 变化 {value:.2f} dB，没有变清晰。", "The PSNR changes by {value:.2f} dB: it is no cleaner."),
@@ -408,7 +408,7 @@ report.table("costs", costs, "参数量、用时、达到阈值的轮数与曲�
 # ### Other configurations and the two plans
 # One seed cannot tell a better configuration from a lucky one where differences are small; these claims take three seeds or more.
 
-# %%
+# %% tags=["nbval-check-output"]
 up = ("差值为 {value:.3f}，区间 {low:.3f} 至 {high:.3f}。", "The difference is {value:.3f}, between {low:.3f} and {high:.3f}.")
 unclear = ("差值为 {value:.3f}，区间 {low:.3f} 至 {high:.3f} 包含零。",
            "The difference is {value:.3f}; its interval, {low:.3f} to {high:.3f}, holds zero.")  # fmt: skip
@@ -421,7 +421,7 @@ judge("H25", study.epoch_gap(curves, *extreme, *pure, "train_cross", 5), "cross_
 judge("H26", study.gap(scored, ("latent_skips",), pure, "detail"), "detail", more, "tab-scores", *said)
 judge("H19", study.best_gap(scored, *progressive, [*pure, *extreme], "psnr_db"), "psnr_db", more, "tab-scores", *said)
 
-# %%
+# %% tags=["nbval-check-output"]
 latent, recon, edge, content = (study.setting("pure_noise2noise", name) for name in ("latent", "recon", "edge", "content"))
 judge("H20", study.gap(scored, latent(512), latent(256), "psnr_db"), "psnr_db", more, "fig-sweeps", *said)
 judge("H21", study.gap(scored, recon(0.05), recon(0.2), "l1"), "cross_loss", less, "fig-sweeps", *said)

@@ -217,7 +217,7 @@ figure = plots.distributions(prepared.source, prepared.target, prepared.features
 report.figure("inputs", figure, "两个工艺的设计变量分布。", "Distributions of the design variables of both processes.")
 report.table("alignment", alignment, "输入的对齐程度。", "How well the inputs are aligned.", source=study.alignment)
 
-# %%
+# %% tags=["nbval-check-output"]
 report.claim(
     "H1", metric="ks", value=alignment.ks.max(), criterion=Criterion("lt", 0.1), anchor="tab-alignment",
     supported=("输入分布对齐，最大的 KS 距离为 {value:.3f}。", "The inputs are aligned; the largest KS distance is {value:.3f}."),
@@ -238,7 +238,7 @@ report.figure("outputs", figure, "两个工艺的性能指标分布（长尾指�
               "Distributions of the metrics of both processes (logarithmic axes for heavy tails).")  # fmt: skip
 report.table("shift", shift, "输出的漂移。", "The shift of the outputs.", source=study.shift)
 
-# %%
+# %% tags=["nbval-check-output"]
 largest = shift.loc[shift.ks.idxmax()]
 report.claim(
     "H2", metric="ks", value=largest.ks, criterion=Criterion("gt", 0.5), anchor="fig-outputs", name=largest.metric,
@@ -247,7 +247,7 @@ report.claim(
     inconclusive=("{name} 的 KS 距离 {value:.3f} 不足以下结论。", "{value:.3f} for {name} decides nothing."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 below = study.share_below(prepared, "dc_gain", 150)
 report.claim(
     "H3", metric="share", **below, criterion=Criterion("lt", 0.01), anchor="fig-outputs",
@@ -306,7 +306,7 @@ report.figure("scores", plots.outputs(shown), "部分方法在每个指标上的
 report.table("scores", table, "各方法在每个指标上的得分（物理单位）。", "Scores of every method and output, in physical units.",
              source=study.scores)  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 source_worst = study.worst_metric(scores, "source_only")
 report.claim(
     "H4", metric="r2", value=source_worst["value"], criterion=Criterion("gt", 0.9), anchor="tab-scores",
@@ -316,7 +316,7 @@ report.claim(
     inconclusive=("{method} 在 {name} 上的 R² 为 {value:.3g}，区间跨过阈值。", "{method} has R² {value:.3g} on {name}; its interval crosses the threshold."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 report.claim(
     "H5", metric="r2", **study.interval(chosen["first"]), criterion=Criterion("gt", 0.99), anchor="tab-methods",
     method=best.arm.method,
@@ -325,7 +325,7 @@ report.claim(
     inconclusive=("{method} 的平均 R² 为 {value:.4f}，区间跨过阈值。", "{method} has a mean R² of {value:.4f}; its interval crosses the threshold."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 moved, own = study.chosen(scores, "transfer"), study.chosen(scores, "target_only")
 names = {"a": moved.method.iloc[0], "b": own.method.iloc[0]}
 transfer_gap = study.gap(moved, own, "average")
@@ -343,7 +343,7 @@ report.claim(
 # %% [markdown] tags=["lang-en"]
 # ### Where the gain comes from
 
-# %%
+# %% tags=["nbval-check-output"]
 effects = study.effect_table(scores)
 report.table("effects", effects, "从原始特征的目标网络出发，逐步加入各成分的平均 R²。",
              "Mean R² as ingredients are added to a target-only network on raw features.", source=study.effect_table)  # fmt: skip
@@ -373,7 +373,7 @@ report.figure(
 )
 report.table("budget", budget_table, "不同标注预算下的得分。", "Scores at each label budget.", source=study.budgets)
 
-# %%
+# %% tags=["nbval-check-output"]
 few = study.budget_gap(budgets_run, config.budgets[1], "gp_source_features")
 report.claim(
     "H7", metric="delta_r2", value=few["value"], low=few["low"], high=few["high"], criterion=Criterion("gt", 0.0), anchor="fig-budget",
@@ -415,7 +415,7 @@ coral = sweep[sweep.parameter == "lambda_coral"]
 with_coral = coral[coral.value == max(config.lambda_grid)]
 coral_gap = study.gap(coral[coral.value == min(config.lambda_grid)], with_coral, "nll")
 
-# %%
+# %% tags=["nbval-check-output"]
 report.claim(
     "H8", metric="delta_nll", **coral_gap, criterion=Criterion("gt", 0.0), anchor="fig-sweep", weight=max(config.lambda_grid),
     supported=("权重 {weight} 的 CORAL 使 NLL 降低 {value:.3f}。", "CORAL with weight {weight} lowers the NLL by {value:.3f}."),
@@ -423,7 +423,7 @@ report.claim(
     inconclusive=("权重 {weight} 的 CORAL 使 NLL 变化 {value:.3f}，区间包含零。", "CORAL with weight {weight} changes the NLL by {value:.3f}; the interval holds zero."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 scaling = study.scalers(lab)
 by_scaling = scaling.groupby(["scaling", "method", "offset"], as_index=False).r2.mean()
 report.table("scaling", by_scaling, "输出标准化只看 A，或每个工艺各自标准化。", "Outputs scaled on A alone, or on each process.",
@@ -448,7 +448,7 @@ report.table(
     source=study.logarithm,
 )
 
-# %%
+# %% tags=["nbval-check-output"]
 by_seed = logarithm.groupby(["scale", "seed"], as_index=False).r2.mean()
 log_gap = study.gap(by_seed[by_seed.scale == "log1p"], by_seed[by_seed.scale == "linear"], "r2")
 report.claim(
@@ -470,7 +470,7 @@ calibration = study.calibration_table(scores, shown)
 report.figure("coverage", plots.coverage(calibration), "校准前后的覆盖率。", "Coverage before and after calibration.")
 report.table("calibration", calibration, "区间覆盖率。", "Coverage of the intervals.", source=study.scores)
 
-# %%
+# %% tags=["nbval-check-output"]
 report.claim(
     "H11", metric="coverage_gap", **study.coverage_gap(scores, best.arm.method), criterion=Criterion("within", 0.05), anchor="fig-coverage",
     method=best.arm.method,
@@ -539,7 +539,7 @@ report.text("正向集成和混合密度网络用 {kept} 个目标设计训练�
             "Forward ensemble and mixture density network are trained on {kept} target designs (rows of the mixture: `{rows}`); their negative log-likelihood on inner validation rows is {ensemble_nll:.2f} and {mixture_nll:.2f}. {held} held-out designs are the specifications.",
             kept=len(kept), held=len(held), rows=config.mdn_train, ensemble_nll=training["ensemble_nll"], mixture_nll=training["mixture_nll"])  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 inverted = inversion.invert_held_out(config, prepared, inverse, runtime, held)
 shares = inversion.shares(inverted)
 figure = opamp_inverse.shares(shares)
@@ -548,7 +548,7 @@ report.figure("inverse_shares", figure, "留出要求被满足的比例，评判
 report.table("inverse_shares", shares, "各方法满足要求的比例与区间。", "Share of specifications met by each method, with intervals.",
              source=inversion.invert_held_out)  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 report.text(*inversion.judge_says(inverted.judge))
 reached, advantage = inversion.reached(inverted), inversion.advantage(inverted)
 report.claim(
@@ -559,7 +559,7 @@ report.claim(
                   "{value:.0%} of the specifications are met in every metric; the interval from {low:.0%} to {high:.0%} crosses the threshold."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 report.claim(
     "I2", metric="share", **advantage, criterion=Criterion("gt", 0.05), anchor="tab-inverse_shares",
     supported=("比查表多满足 {value:.0%} 的要求。", "It meets {value:.0%} more of the specifications than look-up."),

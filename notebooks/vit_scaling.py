@@ -271,7 +271,7 @@ figure = plots.reported_scaling(study.claims.reported_curves(reported("vit_scali
 report.figure("reported", figure, "公开记录中的规模曲线（BOSZ 光谱，另一个问题，仅作参照）。",
               "Scaling curves of public reports (BOSZ spectra: another problem, for orientation).")  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 largest = results.largest()
 top = results.row(largest["vit"])
 criterion = Criterion("gt", reported("vit_scaling.hypothesis_r2"), refute=reported("vit_scaling.failure_r2"))
@@ -284,7 +284,7 @@ study.judge(
     inconclusive=("{n} 条光谱训练后 R² 为 {value:.3f}，介于两个阈值之间。", "R² is {value:.3f} after {n} training spectra, between the thresholds."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 study.judge(
     report, "H2", study.claims.scored(top), Criterion("gt", 0.2), "fig-scaling", n=top["n_train"], level=config.noise_level,
     supported=("噪声倍数 {level} 下，{n} 条光谱训练的 ViT 达到 R² {value:.3f}。", "At noise level {level}, a ViT trained on {n} spectra reaches R² {value:.3f}."),
@@ -292,7 +292,7 @@ study.judge(
     inconclusive=("噪声倍数 {level} 下，{n} 条光谱训练的 ViT 的 R² 为 {value:.3f}，区间跨过阈值。", "At noise level {level}, R² is {value:.3f} with {n} spectra; the interval crosses the threshold."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 crossing = study.claims.crossing_text(results)
 study.judge(
     report, "H3", study.claims.gained(results, largest["vit"], largest["lightgbm"]), Criterion("gt", 0.0), "fig-scaling",
@@ -302,7 +302,7 @@ study.judge(
     inconclusive=("固定噪声、{n} 条光谱时两者之差为 {value:.3f}，区间含零；交叉点：{crossing}。", "With fixed noise and {n} spectra they differ by {value:.3f}, an interval around zero; crossing: {crossing}."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 study.judge(
     report, "H4", study.claims.slope(scaling), Criterion("gt", 0.05), "tab-slopes",
     why=("本运行档只有一个规模。", "This profile has one size only."),
@@ -311,7 +311,7 @@ study.judge(
     inconclusive=("每十倍样本数的增量为 {value:.3f}，区间跨过阈值。", "The gain per decade is {value:.3f}; its interval crosses the threshold."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 fresh = study.claims.augmentation_gain(results)
 study.judge(
     report, "H6", fresh, Criterion("gt", 0.0), "fig-scaling", n=fresh and fresh["n"],
@@ -390,7 +390,7 @@ report.figure(
 report.table("ablations", study.evaluate.brief_arms(ablations), "消融实验（{n} 条训练光谱，固定噪声）。",
              "Ablations ({n} training spectra, fixed noise).", source=study.Results.ablation_table, n=config.ablation_size)  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 study.judge(
     report, "H5", study.claims.weakest_tokenizer(results), Criterion("gt", 0.1), "fig-ablations",
     why=("本运行档没有跑 SW 的单因素实验。", "This profile does not run the SW arm."),
@@ -448,7 +448,7 @@ report.table("noise", study.evaluate.brief(noise), "噪声扫描。", "Noise swe
 # ### Label normalisation and what an error means
 # Under $y' = ay + b$ both sums of $R^2 = 1 - \frac{\sum (y-\hat y)^2}{\sum (y-\bar y)^2}$ gain the factor $a^2$, so that it stays; the MAE scales with $|a|$.
 
-# %%
+# %% tags=["nbval-check-output"]
 spaces = study.evaluate.linear_invariance(results, largest["vit"])
 report.table("spaces", spaces, "同一组预测在三种标签空间里的 R² 与 MAE。", "R² and MAE of the same predictions in three spaces of the label.",
              source=study.evaluate.linear_invariance, digits=6)  # fmt: skip
@@ -459,7 +459,7 @@ study.judge(
     inconclusive=("相差 {value:.1e}。", "They differ by {value:.1e}."),
 )  # fmt: skip
 
-# %%
+# %% tags=["nbval-check-output"]
 study.judge(
     report, "H8", {"value": results.label_std - 1}, Criterion("within", 0.02), "tab-spaces", reported_as="vit_scaling.run_1.mae_normalized",
     std=results.label_std, dex=top["mae_dex"], norm=top["mae_normalized"], told=reported("vit_scaling.run_1.mae"),
@@ -478,7 +478,7 @@ study.judge(
 # The document says that flux error and the error of $\log g$ are not directly related, so that dividing the loss by the flux error makes no
 # sense. Here this becomes two claims to test: whether the two errors are related, and whether such a weighting is of use.
 
-# %%
+# %% tags=["nbval-check-output"]
 study.judge(
     report, "H9", study.claims.bootstrap_spearman(results, largest["vit"]), Criterion("within", 0.1), "tab-ablations",
     supported=("秩相关为 {value:.3f}，两者无关。", "The rank correlation is {value:.3f}: unrelated."),
