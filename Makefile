@@ -39,8 +39,7 @@ test-all: $(READY)  ## also what takes minutes: browser, kill harness
 	$(RUN_TESTS) --ignore=tests/golden tests
 
 golden: $(READY)  ## make the executed smoke notebooks under tests/golden anew (never in CI)
-	mkdir -p tests/golden
-	$(foreach s,$(STUDIES),$(BIN)papermill notebooks/$(s).ipynb tests/golden/$(s).ipynb --no-progress-bar &&) true
+	$(BIN)python scripts/make_golden.py $(STUDIES)
 
 lab: $(READY)  ## open JupyterLab with the notebook pairs
 	$(BIN)jupyter lab notebooks
