@@ -25,7 +25,7 @@ def main(studies: list[str]) -> None:
         for cell in (c for c in notebook.cells if c.cell_type == "code"):
             tags = cell.metadata.get("tags", [])
             cell.metadata = nbformat.NotebookNode(tags=tags) if tags else nbformat.NotebookNode()
-            cell.execution_count = None
+            cell.execution_count = 1  # nbval takes a cell without a count for one that was never run
             if "nbval-check-output" not in tags:
                 cell.outputs = []
             for output in cell.outputs:

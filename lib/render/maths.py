@@ -13,6 +13,7 @@ FAILURES = (
     *(e for e in vars(latex2mathml.exceptions).values() if isinstance(e, type) and issubclass(e, Exception)),
     IndexError, KeyError, ValueError, StopIteration,
 )  # fmt: skip
+FUNCTION = re.compile(r"(\\(?:log|ln|exp|max|min))\s+(?=[A-Za-z\\])")  # the converter leaves no space after a function
 PLAIN = re.compile(r"<m(?:i|o|n|text)[^>]*>([^<]*)</m(?:i|o|n|text)>")
 
 
@@ -22,6 +23,7 @@ def mathml(latex: str, block: bool) -> str:
     for word in BANNED:
         if word in latex:
             raise ValueError(f"Formula ${latex}$ uses {word}, which cannot be converted: write it another way.")
+    latex = FUNCTION.sub(r"\1\\, ", latex)
     try:
         markup = latex2mathml.converter.convert(latex, display="block" if block else "inline")
     except FAILURES as error:
