@@ -539,7 +539,7 @@ report.text("正向集成和混合密度网络用 {kept} 个目标设计训练�
             "Forward ensemble and mixture density network are trained on {kept} target designs (rows of the mixture: `{rows}`); their negative log-likelihood on inner validation rows is {ensemble_nll:.2f} and {mixture_nll:.2f}. {held} held-out designs are the specifications.",
             kept=len(kept), held=len(held), rows=config.mdn_train, ensemble_nll=training["ensemble_nll"], mixture_nll=training["mixture_nll"])  # fmt: skip
 
-# %% tags=["nbval-check-output"]
+# %%
 inverted = inversion.invert_held_out(config, prepared, inverse, runtime, held)
 shares = inversion.shares(inverted)
 figure = opamp_inverse.shares(shares)

@@ -448,7 +448,7 @@ report.table("noise", study.evaluate.brief(noise), "噪声扫描。", "Noise swe
 # ### Label normalisation and what an error means
 # Under $y' = ay + b$ both sums of $R^2 = 1 - \frac{\sum (y-\hat y)^2}{\sum (y-\bar y)^2}$ gain the factor $a^2$, so that it stays; the MAE scales with $|a|$.
 
-# %% tags=["nbval-check-output"]
+# %%
 spaces = study.evaluate.linear_invariance(results, largest["vit"])
 report.table("spaces", spaces, "同一组预测在三种标签空间里的 R² 与 MAE。", "R² and MAE of the same predictions in three spaces of the label.",
              source=study.evaluate.linear_invariance, digits=6)  # fmt: skip
