@@ -17,6 +17,7 @@ from lib.studies.opamp_transfer.arms import Arm, arms, fit_and_predict, todo_of
 from lib.studies.opamp_transfer.bench import SCORED, bagged_jobs, build, gather, jobs
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared
+from lib.studies.opamp_transfer.forward import Published
 from lib.studies.opamp_transfer.networks import recipe
 from lib.studies.opamp_transfer.source import fit_source
 
@@ -109,10 +110,18 @@ def test_the_ensemble_follows_the_precise_member_and_reports_disagreement():
 
 
 def test_a_stage_names_the_command_that_makes_its_predecessor(lab, tmp_path):
-    with pytest.raises(ValueError, match=r"'bias' is missing .*`python -m lib.studies.opamp_transfer stage bias --folder"):
+    wanted = r"'bias' is missing .*`python -m lib.studies.opamp_transfer stage bias --folder \S+ --opamp 5t_opamp --profile smoke --recipe"
+    with pytest.raises(ValueError, match=wanted):
         stages.run("head", lab, tmp_path)
     with pytest.raises(ValueError, match="the stages are source, bias, head, unfreeze"):
         stages.run("thaw", lab, tmp_path)
+
+
+def test_a_stage_refuses_the_checkpoint_of_other_data(lab, tmp_path):
+    stages.run("source", lab, tmp_path)
+    other = replace(lab, bench=replace(lab.bench, x={"physics": lab.bench.x["physics"][:, :-1]}))
+    with pytest.raises(ValueError, match="of other data or another recipe: make it with `python -m"):
+        stages.run("bias", other, tmp_path)
 
 
 def test_each_stage_changes_only_what_it_may(lab, tmp_path):
@@ -121,7 +130,7 @@ def test_each_stage_changes_only_what_it_may(lab, tmp_path):
         assert set(curve.stage) == {stage}
         assert (tmp_path / stage / "curve.csv").is_file()
         assert (curve.train != curve.val).all(), "validation is not training"
-    weights = [stages.checkpoint(s, tmp_path)[0].state_dict() for s in stages.ORDER]
+    weights = [stages.checkpoint(s, lab, tmp_path, "compact", "physics")[0].state_dict() for s in stages.ORDER]
     start = {n: weights[0][n.replace("head_A", "head").replace("head_B", "head")] for n in weights[1]}
     allowed = (("head_B",), ("head_B",), ("head_B", "backbone.1."))
     for before, after, prefixes in zip([start, *weights[1:3]], weights[1:], allowed, strict=True):
@@ -151,6 +160,27 @@ def test_a_saved_model_predicts_the_same_in_the_order_of_the_rows(lab, tmp_path,
     np.testing.assert_allclose(predicted[TARGETS], model.predict(designs), rtol=1e-5)
     assert np.isfinite(predicted.to_numpy()).all()
     assert (predicted[[f"{t}_sd" for t in TARGETS]] > 0).all(axis=None)
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_the_published_model_on_tensors_is_the_published_model(lab, name):
+    model = publish.fit_model(CHOSEN[name], lab)
+    designs = lab.prepared.target[FEATURES]
+    x = torch.tensor(designs.to_numpy())
+    mean, sd = Published(model)(x)
+    np.testing.assert_allclose(mean, model.predict(designs), rtol=2e-4)
+    np.testing.assert_allclose(sd, model.predict_sd(designs), rtol=5e-3)
+    np.testing.assert_allclose(Published(model, scout=True)(x)[0][5:], mean[5:], rtol=0.05)
+
+
+def test_the_published_model_has_the_slope_of_finite_differences(lab):
+    scout = Published(publish.fit_model(CHOSEN["ensemble"], lab), scout=True)
+    middle = torch.tensor([[20.3, 0.9, 1.4e-5]], dtype=torch.float64)
+    step = torch.tensor([[0.1, 0.0, 0.0]], dtype=torch.float64)
+    x = middle.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(scout(x)[0].sum(), x)
+    rise = (scout(middle + step)[0] - scout(middle - step)[0]).sum() / 0.2
+    assert slope[0, 0] == pytest.approx(float(rise), rel=0.02)
 
 
 def test_a_folder_that_is_no_model_is_refused_with_one_sentence(tmp_path):

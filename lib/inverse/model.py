@@ -17,7 +17,7 @@ from lib.inverse.candidates import conditions, design_table
 from lib.inverse.search import Found
 from lib.inverse.space import Space
 from lib.inverse.spec import Goals, Spec
-from lib.inverse.surrogate import ScaledSurrogate
+from lib.inverse.surrogate import ScaledSurrogate, Surrogate
 from lib.models.ensemble import Ensemble, EnsembleConfig
 from lib.models.mdn import MDN, MDNConfig
 from lib.runtime import generator
@@ -30,6 +30,7 @@ class InverseModel:
     """Forward and inverse networks of one op-amp.
 
     known      measured designs: features and metrics in input units
+    forward    forward model of the search (None: the ensemble); it is not saved with the others
     y_scaler   of the ensemble and of the mixture's conditions
     low, high  range of the scaled metrics of the training rows
     """
@@ -41,6 +42,8 @@ class InverseModel:
     low: list[float]
     high: list[float]
     known: pd.DataFrame
+    forward: Surrogate | None = None  # in place of the ensemble
+    scout: Surrogate | None = None  # a cheaper form of `forward`, to move designs by
 
     @property
     def features(self) -> list[str]:
@@ -59,7 +62,7 @@ class InverseModel:
 
     def surrogate(self) -> ScaledSurrogate:
         """Return the forward model in physical units, differentiable."""
-        return ScaledSurrogate(self.ensemble.combined, None, self.y_scaler, self.low, self.high, self.device)
+        return self.forward or ScaledSurrogate(self.ensemble.combined, None, self.y_scaler, self.low, self.high, self.device)
 
     def goals(self, specs: list[Spec]) -> Goals:
         """Return specifications as tensors on the model's device."""
@@ -96,7 +99,8 @@ class InverseModel:
             with replacing(folder / f"{name}.safetensors") as temporary:
                 save_file({k: v.detach().cpu().contiguous() for k, v in net.state_dict().items()}, temporary)
         sizes = {"ensemble": asdict(self.ensemble.config), "mixture": asdict(self.mixture.config)}
-        write_json(folder / "inverse.json", {**sizes, "low": self.low, "high": self.high})
+        surrogate = "ensemble" if self.forward is None else "published"
+        write_json(folder / "inverse.json", {**sizes, "low": self.low, "high": self.high, "surrogate": surrogate})
         write_text(folder / "space.json", self.space.model_dump_json(indent=1) + "\n")
         self.y_scaler.save(folder / "y_scaler.json")
         write_csv(folder / "known.csv", self.known[self.features + self.metrics])

@@ -67,12 +67,14 @@ def search(
     starts: Tensor,
     config: SearchConfig | None = None,
     *,
+    scout: Surrogate | None = None,
     top: int = 16,
 ) -> Found:
     """Find designs for all S specifications of `goals` at once.
 
     surrogate  designs (N, D) in input units -> metrics and standard deviations (N, M)
     starts     (S, n, D) designs in input units, such as MDN samples
+    scout      a cheaper form of the surrogate: moves the designs, which the surrogate then ranks
     top        designs to return per specification (fewer where they coincide: repeated)
     """
     config = config or SearchConfig()
@@ -84,14 +86,15 @@ def search(
     v = (space.to_unit(starts.reshape(-1, D)).clamp(0, 1) - 0.5) / UNIT_SD
     v = v.float()
     trace: list[dict] = []
-    every = _Problem(surrogate, space, goals, config.prior, n)
+    scout = scout or surrogate
+    every = _Problem(scout, space, goals, config.prior, n)
     v = _adam(every, v, config, trace)
     v = _keep_best(every, v, min(config.keep, n))
-    few = _Problem(surrogate, space, goals, config.prior, min(config.keep, n))
+    few = _Problem(scout, space, goals, config.prior, min(config.keep, n))
     v = _finish(few, v, config.lbfgs, [False] * D, trace, "lbfgs")
     v = _finish(few, v, config.lbfgs // 2, space.coarse, trace, "rounded")
     u = space.snap(few.unit(v))
-    x = descend(surrogate, space, goals, u.reshape(S, -1, D), config.sweeps)
+    x = descend(scout, space, goals, u.reshape(S, -1, D), config.sweeps)
     return _rank(surrogate, goals, x, top, pd.DataFrame(trace))
 
 

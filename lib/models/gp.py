@@ -46,11 +46,15 @@ class GaussianProcess:
         theta = maximise(initial(*x.shape[::2], x.device), x[:, pick], y[:, pick], config)
         return cls(theta, x, y)
 
-    @torch.no_grad()
-    def predict(self, x):
-        """Return mean and standard deviation (K, m), noise included, at x (K, m, d)."""
+    def predict(self, x, *, deviation=True):
+        """Return mean and standard deviation (K, m), noise included, at x (K, m, d), differentiable in x.
+
+        deviation  False: None in place of the standard deviation, which takes most of the time
+        """
         cross = covariance(self.theta, self.x, x.double())  # (K, n, m)
         mean = (cross.mT @ self.alpha)[..., 0]
+        if not deviation:
+            return mean, None
         solved = torch.linalg.solve_triangular(self.chol, cross, upper=False)
         prior = (2 * self.theta["ln_a"]).exp() + (2 * self.theta["ln_s"]).exp() + JITTER
         prior = prior[:, None] + (2 * self.theta["ln_b"]).exp()[:, None] * (x.double() ** 2).mean(-1)

@@ -113,11 +113,19 @@ class Report:
         }  # fmt: skip
 
     def claim(
-        self, key: str, *, metric: str, value: float, criterion: Criterion, low: float | None = None, high: float | None = None,
-        anchor: str, supported: tuple[str, str], refuted: tuple[str, str], inconclusive: tuple[str, str],
-        reported_as: str | None = None, **facts: Any,
+        self, key: str, *, metric: str, value: float | None, criterion: Criterion, low: float | None = None,
+        high: float | None = None, anchor: str, supported: tuple[str, str], refuted: tuple[str, str],
+        inconclusive: tuple[str, str], reported_as: str | None = None, why_not: Pair | None = None, **facts: Any,
     ) -> str:  # fmt: skip
-        """Judge a hypothesis and show the verdict with its sentence; all three sentences are formatted on every run."""
+        """Judge a hypothesis and show the verdict with its sentence; all three sentences are formatted on every run.
+
+        A hypothesis that these data cannot judge has no value but a `why_not` in both languages, and is not tested.
+        """
+        if why_not is not None:
+            if value is not None:
+                raise ValueError(f"Claim '{key}' has the value {value} and a reason not to be tested: give one of them.")
+            self.not_tested(key, metric=metric, criterion=criterion, **why_not, anchor=anchor, reported_as=reported_as)
+            return "not_tested"
         self._open(key)
         value, low, high = (None if v is None else float(v) for v in (value, low, high))
         verdict = criterion.verdict(value, low, high)

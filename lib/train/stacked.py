@@ -110,7 +110,6 @@ class Stack:
 
         return vmap(one, randomness="different")(self.params, self.start, self.hyper, batch)
 
-    @torch.no_grad()
     def predict(self, x: torch.Tensor, **kwargs):
         """Return the networks' outputs, each with a leading K, for shared rows (n, F) or own rows (K, n, F)."""
         self.skeleton.eval()
@@ -118,12 +117,17 @@ class Stack:
         def one(params, rows):
             return functional_call(self.skeleton, params, (rows,), kwargs)
 
-        return vmap(one, in_dims=(0, None if x.dim() == 2 else 0))(self.params, x)
+        params = {name: p.detach() for name, p in self.params.items()}
+        return vmap(one, in_dims=(0, None if x.dim() == 2 else 0))(params, x)
 
 
-def predict_stacked(nets: Sequence[nn.Module], x: torch.Tensor, **kwargs):
-    """Return all networks' outputs (K, n, ...) for rows (n, F), or for each network's own rows (K, n, F)."""
-    return Stack(nets).predict(x, **kwargs)
+def predict_stacked(nets: Sequence[nn.Module], x: torch.Tensor, *, slope: bool = False, **kwargs):
+    """Return all networks' outputs (K, n, ...) for rows (n, F), or for each network's own rows (K, n, F).
+
+    slope  keep the outputs differentiable in x
+    """
+    with torch.set_grad_enabled(slope and torch.is_grad_enabled()):
+        return Stack(nets).predict(x, **kwargs)
 
 
 def fit_stacked(

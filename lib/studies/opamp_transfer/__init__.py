@@ -2,16 +2,27 @@
 
 from lib.runtime import Runtime
 from lib.studies.opamp_transfer.ablations import budgets, logarithm, scalers, sweep
+from lib.studies.opamp_transfer.answers import (
+    advice,
+    answer,
+    coral_gap,
+    disagreements,
+    few_gap,
+    few_labels,
+    key_facts,
+    left_out,
+    log_gap,
+)
 from lib.studies.opamp_transfer.arms import Lab
 from lib.studies.opamp_transfer.bench import build
 from lib.studies.opamp_transfer.comparison import STEADY, best, evaluate, held_out, scores
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared, alignment, cleaning, lowest, middle, prepare, share_below, shift, skewness
 from lib.studies.opamp_transfer.publish import fit_model, save
+from lib.studies.opamp_transfer.scope import GAIN
 from lib.studies.opamp_transfer.stages import curves
 from lib.studies.opamp_transfer.tables import (
     averages,
-    budget_gap,
     budget_table,
     calibration_table,
     chosen,
@@ -19,12 +30,12 @@ from lib.studies.opamp_transfer.tables import (
     effect_table,
     gap,
     hard_designs,
+    hardest,
     interval,
     last_help,
     member_names,
     method_table,
     of,
-    reported_path,
     score_table,
     strongest_shift,
     worst_metric,
@@ -37,9 +48,10 @@ def open_lab(config: Config, prepared: Prepared, runtime: Runtime) -> Lab:
 
 
 __all__ = [
-    "STEADY", "Config", "Lab", "Prepared", "alignment", "averages", "best", "budget_gap", "budget_table", "budgets", "calibration_table",
-    "chosen", "cleaning", "coverage_gap", "curves", "effect_table", "evaluate", "fit_model", "gap", "hard_designs", "held_out",
-    "interval", "last_help", "logarithm", "lowest", "member_names", "method_table", "middle", "of", "open_lab", "prepare",
-    "reported_path", "save", "scalers", "score_table", "scores", "share_below", "shift", "skewness", "strongest_shift", "sweep",
+    "GAIN", "STEADY", "Config", "Lab", "Prepared", "advice", "alignment", "answer", "averages", "best", "budget_table", "budgets",
+    "calibration_table", "chosen", "cleaning", "coral_gap", "coverage_gap", "curves", "disagreements", "effect_table", "evaluate", "few_clause",
+    "few_gap", "few_labels", "fit_model", "gap", "hard_designs", "hardest", "held_out", "interval", "key_facts",
+    "last_help", "left_out", "log_gap", "logarithm", "lowest", "member_names", "method_table", "middle", "of", "open_lab",
+    "prepare", "save", "scalers", "score_table", "scores", "share_below", "shift", "skewness", "strongest_shift", "sweep",
     "worst_metric",
 ]  # fmt: skip

@@ -137,7 +137,8 @@ def _logarithm(lab: Lab) -> pd.DataFrame:
     bench, names, how = lab.bench, lab.prepared.targets, networks.recipe(lab.config, "compact")
     plain = Scaler.fit(lab.prepared.source.iloc[bench.source_rows[0]], names)
     learn, out = training(lab), []
-    for scale, scaler in (("log1p", bench.y_scaler), ("linear", plain)):
+    both = (("log1p", bench.y_scaler), ("linear", plain))
+    for scale, scaler in both if lab.prepared.log_targets else both[1:]:
         y = scaler.transform(lab.prepared.target)
         rows = networks.Rows(bench.x["physics"], y, learn, [lab.config.seed + s for s in range(len(learn))],
                              device=str(lab.runtime.device))  # fmt: skip
@@ -149,9 +150,13 @@ def _logarithm(lab: Lab) -> pd.DataFrame:
 
 
 def budgets(lab: Lab) -> pd.DataFrame:
-    """Score methods that learn from the first n of each split's training rows: labels, method, domain, seed, metric, scores."""
+    """Score methods that learn from the first n of each split's training rows: labels, method, domain, seed, metric, scores.
+
+    Budgets larger than the training rows are left out; where all are, half of the rows is the one budget.
+    """
     out = []
-    sizes = [n for n in lab.config.budgets if n <= min(map(len, training(lab)))]
+    rows = min(map(len, training(lab)))
+    sizes = [n for n in lab.config.budgets if n <= rows] or [rows // 2]
     with Progress("label budgets", len(sizes)) as bar:
         for n in sizes:
             out.append(cached("opamp_budget", lab, lambda n=n: _budget(lab, n), labels=n))
@@ -168,6 +173,7 @@ def _budget(lab: Lab, n: int) -> pd.DataFrame:
         todo.append(Job(s, few, np.flatnonzero(lab.bench.inner[s] == SCORED), 1000 * s + 100))
     out = []
     for arm in BUDGET_ARMS:
+        arm = arm if arm.method != "resonant" or lab.bench.resonant is not None else replace(arm, method="mlp")
         done = fit_and_predict(arm, small, todo)
         mean, _ = gather(lab.bench, [replace(j, rows=t.rows) for j, t in zip(done.todo, todo, strict=True)], done.predictions)
         out.append(scored(lab, mean).assign(labels=n, method=arm.method, domain=arm.domain))

@@ -62,9 +62,14 @@ def with_source(inputs: Inputs, x: dict[str, np.ndarray], sources: dict[str, lis
     for name, nets in sources.items():
         mean = source_mean(nets, x[name]).astype(np.float32)
         out[name + SOURCE] = np.concatenate([x[name], mean], 1)
-        logs = [i for i, n in enumerate(inputs.physics.names) if n.startswith("ln_") or n in inputs.plain]
-        out[name + LOGS + SOURCE] = np.concatenate([x[name][:, logs] if name == "physics" else x[name], mean], 1)
+        logs = x[name][:, log_columns(inputs)] if name == "physics" else x[name]
+        out[name + LOGS + SOURCE] = np.concatenate([logs, mean], 1)
     return out
+
+
+def log_columns(inputs: Inputs) -> list[int]:
+    """Return the positions of the logarithms, and of what has none, among the physics features."""
+    return [i for i, n in enumerate(inputs.physics.names) if n.startswith("ln_") or n in inputs.plain]
 
 
 class Networks:
@@ -100,11 +105,11 @@ class Affine:
         return source_mean(self.nets, x) * self.slope + self.offset, None
 
 
-def arms(config: Config) -> list[Arm]:
-    """List the arms that the parameters ask for."""
+def arms(config: Config, *, resonant: bool = True) -> list[Arm]:
+    """List the arms that the parameters ask for; without an output with a resonant head its arm would be the plain network."""
     base = [Arm(m, "target_only", f, r) for f in ("raw", "physics")
             for m, r in (("ridge", ""), ("lightgbm", ""), ("gp", ""), ("mlp", "compact"))]  # fmt: skip
-    own = [Arm("resonant", "target_only"), Arm("target_hetero", "target_only")]
+    own = [Arm("resonant", "target_only")] * resonant + [Arm("target_hetero", "target_only")]
     source = [Arm("ridge", "source_only", recipe=""), Arm("lightgbm", "source_only", recipe=""), Arm("mlp", "source_only"),
               Arm("mlp_affine", "transfer")]  # fmt: skip
     moved = [Arm(m, "transfer") for m in ("fine_tune", "align_hetero", "dual_head", "mlp_source_features")]

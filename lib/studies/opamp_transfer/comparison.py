@@ -36,7 +36,7 @@ class Outcome:
 
 def evaluate(lab: Lab) -> list[Outcome]:
     """Return the outcome of every arm and of both ensembles."""
-    chosen = arms(lab.config)
+    chosen = arms(lab.config, resonant=lab.bench.resonant is not None)
     with Progress("methods", len(chosen)) as bar:
         found = []
         for arm in chosen:

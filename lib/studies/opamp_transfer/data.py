@@ -1,6 +1,9 @@
 """What the study reads: cleaned designs of both processes, splits, and what the two processes share."""
 
+import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +12,7 @@ from sklearn.model_selection import GroupShuffleSplit
 
 from lib.data import opamp
 from lib.studies.opamp_transfer.config import Config
+from lib.studies.opamp_transfer.scope import absent
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ def prepare(config: Config) -> Prepared:
         if config.data_dir
         else opamp.embedded(config.opamp, config.targets)
     )
+    _check_names("log_targets", config.log_targets, read.targets)
+    _check_names("resonant", [config.resonant] if config.resonant else [], read.targets)
     log_targets = [n for n in config.log_targets if n in read.targets]
     kept, dropped = {}, []
     for process, frame in (("source", read.source), ("target", read.target)):
@@ -55,6 +61,14 @@ def prepare(config: Config) -> Prepared:
         kept["source"], kept["target"], pd.concat(dropped, ignore_index=True), read.features, read.targets, log_targets,
         read.fingerprint, "csv" if config.data_dir else "embedded", config.opamp,
     )  # fmt: skip
+
+
+def _check_names(key: str, given: Sequence[str], targets: list[str]) -> None:
+    """Refuse a name that is no target, unless it is one of the parameter's defaults, which suit the competition's metrics."""
+    for name in set(given) - set(targets) - set(np.atleast_1d(getattr(Config(), key)).tolist()):
+        near = difflib.get_close_matches(name, targets, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"the targets are {', '.join(targets)}."
+        raise ValueError(f"{key} names '{name}', which is not a target column: {hint}")
 
 
 def split(frame: pd.DataFrame, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -104,27 +118,23 @@ def _compare(prepared: Prepared, columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def share_below(prepared: Prepared, metric: str, limit: float) -> dict[str, float]:
-    """Return the share of target designs with `metric` below `limit`, and its 95 % Wilson interval."""
-    count = int((_column(prepared, metric) < limit).sum())
+def share_below(prepared: Prepared, metric: str, limit: float) -> dict[str, Any]:
+    """Return the share of target designs with `metric` below `limit` and its 95 % Wilson interval; untested where it is absent."""
+    if metric not in prepared.targets:
+        return absent(metric)
+    count = int((prepared.target[metric] < limit).sum())
     interval = stats.binomtest(count, len(prepared.target)).proportion_ci(method="wilson")
     return {"value": count / len(prepared.target), "low": float(interval.low), "high": float(interval.high)}
 
 
 def lowest(prepared: Prepared, metric: str) -> float:
-    """Return the smallest value of `metric` among target designs."""
-    return float(_column(prepared, metric).min())
+    """Return the smallest value of `metric` among target designs, NaN where it is absent."""
+    return float(prepared.target[metric].min()) if metric in prepared.targets else np.nan
 
 
 def middle(prepared: Prepared, metric: str) -> float:
     """Return the median of `metric` among target designs."""
-    return float(_column(prepared, metric).median())
-
-
-def _column(prepared: Prepared, metric: str) -> pd.Series:
-    if metric not in prepared.target:
-        raise ValueError(f"The study asks about '{metric}', but the data's targets are {prepared.targets}.")
-    return prepared.target[metric]
+    return float(prepared.target[metric].median())
 
 
 def skewness(prepared: Prepared) -> pd.DataFrame:

@@ -19,17 +19,19 @@ from lib.progress import Progress
 from lib.runtime import Runtime, generator
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared
+from lib.studies.opamp_transfer.forward import with_surrogate
 from lib.studies.opamp_transfer.inverse_fit import held_out, train_inverse
 from lib.studies.opamp_transfer.judge import Judge, choose, judge_name, judge_says
 
 __all__ = [
-    "Inverted", "advantage", "feasibility", "find", "held_out", "invert_held_out", "judge_name", "judge_says", "out_of_range", "pareto",
-    "per_metric", "reached", "shares", "train_inverse",
+    "Inverted", "advantage", "documented", "example_says", "feasibility", "find", "held_out", "invert_held_out", "judge_name", "judge_says", "out_of_range", "pareto",
+    "per_metric", "reached", "shares", "surrogate_says", "train_inverse", "with_surrogate",
 ]  # fmt: skip
 
 METHODS = ("search", "mdn", "lookup")
 WITHIN = (0.05, 0.10)
 EXAMPLE = {"slewrate_pos": 2.5e8, "dc_gain": 200.0, "ugf": 1.5e6, "phase_margin": 65.0, "cmrr": 20_000.0}  # the document's
+DOCUMENTED = "5t_opamp"  # the type that the example is for
 FRONT = 12  # weights along the front of two metrics
 
 
@@ -68,7 +70,7 @@ def find(
 ) -> Found:
     """Search designs for all specifications at once, from `init` (S, n, D) or from fresh starts."""
     begin = starts(model, wanted, config.n_init, seed) if init is None else init
-    return search(model.surrogate(), model.space, model.goals(wanted), begin.to(model.device), config)
+    return search(model.surrogate(), model.space, model.goals(wanted), begin.to(model.device), config, scout=model.scout)
 
 
 def invert_held_out(
@@ -170,11 +172,39 @@ def _interval(hit: np.ndarray) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
+def documented(prepared: Prepared) -> bool:
+    """Return whether the document's example target is one for these data."""
+    return set(prepared.targets) == set(EXAMPLE) and prepared.name == DOCUMENTED
+
+
 def example(prepared: Prepared) -> Spec:
     """Return the document's example target, or, for other metrics, twice the largest value of each."""
-    if set(prepared.targets) == set(EXAMPLE) and prepared.name == "5t_opamp":
+    if documented(prepared):
         return specs.targets({m: EXAMPLE[m] for m in prepared.targets})
     return specs.targets({m: 2 * prepared.target[m].abs().max() for m in prepared.targets})
+
+
+def example_says(prepared: Prepared) -> tuple[str, str]:
+    """Say which target is diagnosed, in Chinese and English."""
+    if documented(prepared):
+        values = ", ".join(f"{m} = {EXAMPLE[m]:g}" for m in prepared.targets)
+        return f"原文给出的示例目标是 {values}。", f"The document's own example target is {values}."
+    return (
+        "原文的示例目标不适用于这些指标；这里以每个指标已知最大值的两倍为例，检验诊断能否指出它不可行。",
+        "The document's example target does not fit these metrics; twice the largest known value of each stands in, to see whether the "
+        "diagnosis tells that it is out of reach.",
+    )
+
+
+def surrogate_says(config: Config) -> dict[str, str]:
+    """Say what the search moves designs on, in Chinese and English."""
+    return {
+        "target": {"zh": "搜索在只用目标标注训练的正向集成上进行。", "en": "The search runs on the forward ensemble, trained on target labels alone."},
+        "transfer": {"zh": "搜索在先用源工艺训练、再用目标标注训练的正向集成上进行。",
+                     "en": "The search runs on the forward ensemble, trained on the source process first and then on target labels."},
+        "published": {"zh": "搜索在 `predict` 所用的模型上进行，为此只用这些目标设计重新拟合；它由哪些方法组成，是先前在全部训练行上选定的。",
+                      "en": "The search runs on the model that `predict` uses, refitted on these target designs alone; which methods it consists of was chosen earlier, on all training rows."},
+    }[config.inverse_surrogate]  # fmt: skip
 
 
 def feasibility(prepared: Prepared, model: InverseModel, config: Config) -> tuple[pd.DataFrame, str]:

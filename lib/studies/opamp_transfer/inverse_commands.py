@@ -10,30 +10,39 @@ import torch
 from lib.data import circuit
 from lib.data.opamp import read_numbers
 from lib.data.topology import TOPOLOGIES
-from lib.files import write_csv
+from lib.files import read_json, write_csv
 from lib.inverse import spec as specs
 from lib.inverse.candidates import check_designs
 from lib.inverse.diagnose import diagnose, nearest_designs, verdict
 from lib.inverse.model import InverseModel
 from lib.inverse.search import SearchConfig
+from lib.studies.opamp_transfer import publish
+from lib.studies.opamp_transfer.forward import search_on
 from lib.studies.opamp_transfer.inverse import find
 
 FOLDER = "inverse"  # inside the study's model folder
 
 
-def load(folder: Path) -> InverseModel:
-    """Read the inverse model in a study's model folder, or in the folder itself."""
+def load(folder: Path, surrogate: str | None = None) -> InverseModel:
+    """Read the inverse model in a study's model folder, or in the folder itself.
+
+    surrogate  ensemble, or published: the model that `predict` uses; None: whichever the run searched on
+    """
     inner = folder / FOLDER
     if not folder.is_dir():
         raise ValueError(f"Model folder {folder} does not exist.")
     if not (inner / "inverse.json").is_file() and not (folder / "inverse.json").is_file():
         raise ValueError(f"{folder} holds no inverse model: expected {inner}/inverse.json, written by a run of opamp_transfer.")
-    return InverseModel.load(inner if (inner / "inverse.json").is_file() else folder)
+    place = inner if (inner / "inverse.json").is_file() else folder
+    model = InverseModel.load(place)
+    if (surrogate or read_json(place / "inverse.json").get("surrogate")) != "published":
+        return model
+    return search_on(publish.load(folder if place == inner else folder.parent), model)
 
 
 def sample(chosen: argparse.Namespace) -> None:
     """Write candidates drawn by the mixture density network, snapped to the grid, best first."""
-    model = load(chosen.model)
+    model = load(chosen.model, chosen.surrogate)
     wanted = specs.load(chosen.spec.absolute(), model.metrics)
     drawn = model.sample([wanted], chosen.n, chosen.seed)[0]
     table = model.ranked(wanted, drawn)
@@ -45,7 +54,7 @@ def sample(chosen: argparse.Namespace) -> None:
 
 def invert(chosen: argparse.Namespace) -> None:
     """Write designs that meet the specification, best first; say what stands in the way where none does."""
-    model = load(chosen.model)
+    model = load(chosen.model, chosen.surrogate)
     wanted = specs.load(chosen.spec.absolute(), model.metrics)
     init = None
     if chosen.init is not None:
@@ -103,6 +112,8 @@ def register(commands: argparse._SubParsersAction) -> None:
         command.add_argument("--spec", type=Path, required=True)
         command.add_argument("--out", type=Path, required=True)
         command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--surrogate", choices=["ensemble", "published"],
+                             help="forward model: the ensemble, or the model of `predict` (default: the run's)")  # fmt: skip
 
 
 def _positive(text: str) -> int:

@@ -9,10 +9,10 @@ class InverseParams(StudyConfig):
     """What the inverse design adds to the parameters of `opamp_transfer`."""
 
     inverse_specs: int = param(4, "held-out designs whose metrics become specifications", "作为设计要求的留出设计数", ge=1)
-    inverse_surrogate: Literal["target", "transfer"] = param(
+    inverse_surrogate: Literal["target", "transfer", "published"] = param(
         "target",
-        "forward model of the search: target labels alone, or first the source process",
-        "搜索所用的正向模型：只用目标标注，或先在源工艺上训练",
+        "forward model of the search: an ensemble on target labels alone, one trained on the source first, or the model of `predict`",
+        "搜索所用的正向模型：只用目标标注的集成，先在源工艺上训练的集成，或 `predict` 所用的模型",
     )
     inverse_members: int = param(2, "networks of the forward ensemble", "正向集成的网络数", ge=1, le=32)
     inverse_epochs: int = param(4, "epochs of the forward ensemble", "正向集成的训练轮数", ge=1)

@@ -1,5 +1,6 @@
 """The two-headed network's stages, each runnable alone: source, bias of head B, head B with L2-SP, last layer and head B."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from lib.files import write_csv
 from lib.models.opamp import start_from
 from lib.studies.opamp_transfer.arms import Lab
 from lib.studies.opamp_transfer.bench import SCORED
+from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.networks import STAGES, Rows, fresh, recipe, run_stage
 from lib.studies.opamp_transfer.source import fit_source, load_networks, model_settings, save_networks
 
@@ -18,16 +20,24 @@ ORDER = ("source", *STAGES)
 FOLD = 0  # the inner fold that the curves are validated on
 
 
-def command(stage: str, folder: Path) -> str:
-    """Return the command that runs a stage."""
-    return f"python -m lib.studies.opamp_transfer stage {stage} --folder {folder}"
+def command(stage: str, folder: Path, config: Config, how: str) -> str:
+    """Return the command that runs a stage on the same data with the same parameters."""
+    words = ["python", "-m", "lib.studies.opamp_transfer", "stage", stage, "--folder", str(folder)]
+    words += ["--data", config.data_dir] if config.data_dir else []
+    words += ["--opamp", config.opamp, "--profile", config.profile, "--recipe", how]
+    return shlex.join(words)
 
 
-def checkpoint(stage: str, folder: Path) -> list[nn.Module]:
-    """Return the networks that `stage` left in `folder`; ValueError names the command that makes them."""
+def checkpoint(stage: str, lab: Lab, folder: Path, how: str, features: str) -> list[nn.Module]:
+    """Return the networks that `stage` left in `folder`; ValueError names the command that makes them anew."""
+    make = f"make it with `{command(stage, folder, lab.config, how)}`."
     if not (folder / stage / "networks.json").is_file():
-        raise ValueError(f"The checkpoint of stage '{stage}' is missing in {folder}: make it with `{command(stage, folder)}`.")
-    return load_networks(folder / stage)
+        raise ValueError(f"The checkpoint of stage '{stage}' is missing in {folder}: {make}")
+    nets = load_networks(folder / stage)
+    sizes = recipe(lab.config, how).sizes(lab.bench.x[features].shape[1], lab.bench.y.shape[1], lab.bench.resonant)
+    if nets[0].config != sizes:
+        raise ValueError(f"The checkpoint of stage '{stage}' in {folder} is of other data or another recipe: {make}")
+    return nets
 
 
 def run(stage: str, lab: Lab, folder: Path, how: str = "compact", features: str = "physics") -> pd.DataFrame:
@@ -42,8 +52,8 @@ def run(stage: str, lab: Lab, folder: Path, how: str = "compact", features: str 
         fit = fit_source(lab.bench, lab.config, features, made, str(lab.runtime.device))
         kind = "mlp"
     else:
-        before = checkpoint(STAGES[stage].before, folder)
-        trained = checkpoint("source", folder)
+        before = checkpoint(STAGES[stage].before, lab, folder, how, features)
+        trained = checkpoint("source", lab, folder, how, features)
         rows = _rows(lab, features)
         two_heads = fresh("dual", trained[0].config, rows.seeds)
         start = [start_from(net, trained[k % len(trained)]) for k, net in enumerate(two_heads)]

@@ -7,9 +7,9 @@ import pandas as pd
 
 from lib import metrics
 from lib.studies.opamp_transfer.comparison import Outcome, held_out
+from lib.studies.opamp_transfer.scope import HARD, besides_hard
 
 REPORTED = ("slewrate_pos", "dc_gain", "ugf", "phase_margin", "cmrr")
-HARD = "cmrr"  # one design can carry a third of its sum of squares: averages are given without it as well
 FEATURES = {"raw": "raw_features"}  # what a feature set is called on the page
 ARM = ["domain", "method", "features", "recipe"]
 
@@ -42,10 +42,8 @@ def averages(scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for labels, part in scores.groupby([*ARM, "seed"], sort=False):
         r2, ln = part.set_index("metric").r2, part.set_index("metric").ln_r2
-        row = dict(zip([*ARM, "seed"], labels, strict=True)) | {
-            "average": r2.mean(),
-            "first": r2.drop(HARD, errors="ignore").mean(),
-        }
+        row = dict(zip([*ARM, "seed"], labels, strict=True))
+        row |= {"average": r2.mean(), "first": besides_hard(part).r2.mean()}
         row |= {"cmrr_r2": r2.get(HARD, np.nan), "cmrr_ln_r2": ln.get(HARD, np.nan), "cover_90": part.cover_90.mean()}
         rows.append(row | {"cover_90_raw": part.cover_90_raw.mean(), "inner": part.inner.mean()})
     return pd.DataFrame(rows)
@@ -60,7 +58,12 @@ def method_table(scores: pd.DataFrame) -> pd.DataFrame:
             found = interval(part[name])
             row |= {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
         rows.append(row | {k: part[k].mean() for k in ("cmrr_r2", "cmrr_ln_r2", "inner")})
-    return pd.DataFrame(rows).sort_values("inner", ignore_index=True).replace({"features": FEATURES})
+    return measured(pd.DataFrame(rows)).sort_values("inner", ignore_index=True).replace({"features": FEATURES})
+
+
+def measured(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table without its columns of the cmrr where the data have none."""
+    return table.drop(columns=[c for c in table if c.startswith(HARD) and table[c].isna().all()])
 
 
 def of(table: pd.DataFrame, **labels: str) -> pd.DataFrame:
@@ -106,10 +109,16 @@ def coverage_gap(scores: pd.DataFrame, method: str, level: int = 90) -> dict[str
     return interval(part - level / 100)
 
 
-def hard_designs(outcome: Outcome, lab, n: int = 10) -> pd.DataFrame:
-    """Return the scored designs with the largest squared errors of the cmrr: sizes, truth, prediction, share of all errors."""
+def hardest(scores: pd.DataFrame, outcome: Outcome) -> str:
+    """Return the metric whose errors are looked at: the cmrr, or where there is none the one with the lowest R2."""
+    means = of(scores, method=outcome.arm.method, domain=outcome.arm.domain).groupby("metric").r2.mean()
+    return HARD if HARD in means else means.idxmin()
+
+
+def hard_designs(outcome: Outcome, lab, metric: str, n: int = 10) -> pd.DataFrame:
+    """Return the scored designs with the largest squared errors of `metric`: sizes, truth, prediction, share of all errors."""
     held = held_out(lab, outcome)
-    part = held[held.metric == HARD].copy()
+    part = held[held.metric == metric].copy()
     part["share"] = (part.truth - part.prediction) ** 2
     part["share"] /= part.share.sum()
     part = part.groupby("design").agg({"truth": "first", "prediction": "mean", "share": "sum"}).nlargest(n, "share")
@@ -122,17 +131,17 @@ def budget_table(budgets: pd.DataFrame) -> pd.DataFrame:
     """Return per budget and method the mean over seeds of the first outputs' R2 and of the cmrr's ln-R2, with intervals."""
     rows = []
     for (labels, method, domain), part in budgets.groupby(["labels", "method", "domain"], sort=False):
-        first = part[part.metric != HARD].groupby("seed").r2.mean()
+        first = besides_hard(part).groupby("seed").r2.mean()
         ln = part[part.metric == HARD].ln_r2
         found = interval(first)
         row = {"labels": labels, "method": method, "domain": domain, "first": found["value"], "low": found["low"]}
         rows.append(row | {"high": found["high"], "cmrr_ln_r2": ln.mean() if len(ln) else np.nan})
-    return pd.DataFrame(rows)
+    return measured(pd.DataFrame(rows))
 
 
 def budget_gap(budgets: pd.DataFrame, labels: int, method: str) -> dict:
     """Return, at a budget, the first outputs' R2 of transfer `method` minus that of the best target-only method, by seed."""
-    part = budgets[(budgets.labels == labels) & (budgets.metric != HARD)]
+    part = besides_hard(budgets[budgets.labels == labels])
     by = part.groupby(["domain", "method", "seed"]).r2.mean()
     own = by["target_only"].unstack()
     rival = own.mean(axis=1).idxmax()
@@ -165,7 +174,7 @@ def effect_table(scores: pd.DataFrame) -> pd.DataFrame:
         found = {"value": np.nan, "low": None, "high": None} if before is None else gap(now, before, "average")
         rows.append(row | {"gain_average": found["value"], "low": found["low"], "high": found["high"]})
         before = now
-    return pd.DataFrame(rows)
+    return measured(pd.DataFrame(rows))
 
 
 def reported_path(metric: str) -> str | None:
@@ -174,9 +183,9 @@ def reported_path(metric: str) -> str | None:
 
 
 def strongest_shift(shift: pd.DataFrame) -> dict:
-    """Return name and ratio B/A of the metric whose median changes by the largest factor."""
-    row = shift.loc[np.log(shift.ratio.abs()).abs().idxmax()]
-    return {"name": row.metric, "ratio": row.ratio}
+    """Return name and medians of the metric with the largest KS distance between the processes."""
+    row = shift.loc[shift.ks.idxmax()]
+    return {"name": row.metric, "median_a": row.median_a, "median_b": row.median_b}
 
 
 def member_names(outcome: Outcome) -> str:

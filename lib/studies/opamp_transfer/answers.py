@@ -1,0 +1,212 @@
+"""What the page concludes: gaps that judge its claims, what these data leave unasked, key numbers and the clauses of its answer."""
+
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from lib.data.opamp_features import devices
+from lib.studies.opamp_transfer.comparison import Outcome
+from lib.studies.opamp_transfer.config import Config
+from lib.studies.opamp_transfer.data import Prepared
+from lib.studies.opamp_transfer.scope import GAIN, HARD, SKEWED, untested
+from lib.studies.opamp_transfer.tables import budget_gap, gap, of, reported_path
+
+FEW_METHOD = "gp_source_features"  # the transfer method that is asked what a few labels are worth
+DOCUMENT_LOGS = ("ugf", "cmrr")  # the metrics that the document takes the logarithm of
+CARRIES = 0.9  # worst R2 from which a model of A alone serves B
+Words = dict[str, str]  # {"zh": ..., "en": ...}
+
+
+def few_labels(config: Config) -> int:
+    """Return the label budget of the claim about few labels: the second of the list, or the only one."""
+    return config.budgets[:2][-1]
+
+
+def coral_gap(sweep: pd.DataFrame) -> dict[str, Any]:
+    """Return by how much the largest CORAL weight lowers the inner likelihood loss against the smallest, paired by split."""
+    part = sweep[sweep.parameter == "lambda_coral"]
+    least, most = part.value.min(), part.value.max()
+    if least == most:
+        return untested(
+            "只扫描了一个 CORAL 权重，没有可比较的对象。",
+            "Only one weight of CORAL was swept: there is nothing to compare it with.",
+        )
+    return gap(part[part.value == least], part[part.value == most], "nll")
+
+
+def log_gap(logarithm: pd.DataFrame) -> dict[str, Any]:
+    """Return the mean R2 with log1p minus that without, paired by split; untested where no metric is modelled as a logarithm."""
+    by = logarithm.groupby(["scale", "seed"], as_index=False).r2.mean()
+    if "log1p" not in set(by.scale):
+        return untested("没有以对数建模的指标（参数 `log_targets` 与目标列没有交集）。",
+                        "No metric is modelled as a logarithm (the parameter `log_targets` names none of the targets).")  # fmt: skip
+    return gap(by[by.scale == "log1p"], by[by.scale == "linear"], "r2")
+
+
+def few_gap(budgets: pd.DataFrame, config: Config) -> dict[str, Any]:
+    """Return what transfer gains over the best target-only method with few labels; untested where there are not that many."""
+    n = few_labels(config)
+    if n not in set(budgets.labels):
+        most = int(budgets.labels.max())
+        return untested(f"训练行不足 {n} 个（跑过的最大预算是 {most} 个标注）。",
+                        f"There are fewer than {n} training rows (the largest budget that was run has {most} labels).")  # fmt: skip
+    return budget_gap(budgets, n, FEW_METHOD)
+
+
+def left_out(prepared: Prepared, config: Config) -> tuple[str, str]:
+    """Say what these data leave unasked, and what to set, as a list in Chinese and in English."""
+    said = []
+    if HARD not in prepared.targets:
+        said.append((f"数据没有 {HARD}：页面中“除共模抑制比以外”的平均即全部指标的平均，误差最大的设计改按得分最低的指标来找。",
+                     f"The data have no {HARD}: means “over all metrics but the cmrr” are means over all metrics, and hard designs are looked for in the metric with the lowest score."))  # fmt: skip
+    if config.resonant not in prepared.log_targets:
+        said.append(("没有采用谐振头的指标（参数 `resonant` 要指向一个取对数的目标列），因此不比较这一方法。",
+                     "No metric has a resonant head (the parameter `resonant` names a target that is modelled as a logarithm), so that method is not compared."))  # fmt: skip
+    if GAIN not in prepared.targets:
+        said.append(
+            (
+                f"数据没有 {GAIN}，关于增益起点的论断无法检验。",
+                f"The data have no {GAIN}: the claim about where the gain starts is not tested.",
+            )
+        )
+    if not (devices(prepared.features) or {"ibias", "cc"} <= set(prepared.features)):
+        said.append(("设计变量中没有 `w`、`l` 配对的列，物理特征只剩各变量的对数。",
+                     "No columns form pairs `w`, `l`: the physics features are the logarithms of the design variables alone."))  # fmt: skip
+    if names := skewed(prepared):
+        said.append((f"指标 {names} 为正且偏度大，但没有取对数；如需取对数，把它们写进参数 `log_targets`。",
+                     f"The metrics {names} are positive and skewed, yet not modelled as logarithms; name them in the parameter `log_targets` to change that."))  # fmt: skip
+    if not said:
+        return "数据包含本研究要问的全部指标。", "The data hold every metric that the study asks about."
+    return "\n".join(f"- {zh}" for zh, _ in said), "\n".join(f"- {en}" for _, en in said)
+
+
+def skewed(prepared: Prepared) -> str:
+    """Return the names, joined, of positive metrics with a long tail that are not modelled as logarithms."""
+    both = pd.concat([prepared.source, prepared.target])
+    plain = [n for n in prepared.targets if n not in prepared.log_targets and (both[n] > 0).all()]
+    return ", ".join(n for n in plain if both[n].nunique() > 1 and stats.skew(both[n]) > SKEWED)
+
+
+def disagreements(prepared: Prepared, below: dict[str, Any], beyond: dict[str, Any], documented: bool) -> tuple[str, str]:
+    """List what the document says and these data do not bear out, in Chinese and in English.
+
+    below   share of target designs under the gain that the document starts process B at (untested without a gain)
+    beyond  count and names of the example target's metrics outside the known range; documented: it is the document's own
+    """
+    zh, en = [], []
+    if below["value"] is not None:
+        zh.append(
+            f"原文说工艺 B 的直流增益从一个明确的值起步，与 A 几乎没有重叠；这里有 {below['value']:.1%} 的设计低于它（H3）。"
+        )
+        en.append(f"It says that the dc gain of process B starts at a certain value and hardly overlaps A's; here {below['value']:.1%} of the designs lie below it (H3).")  # fmt: skip
+    if documented and beyond["count"]:
+        zh.append(
+            f"原文逆向设计的示例目标有 {beyond['count']} 个指标（{beyond['names']}）落在全部已知设计之外，照它搜索只能得到折中。"
+        )
+        en.append(f"Its example target for inverse design has {beyond['count']} metrics ({beyond['names']}) outside the range of every known design: a search for it can only find a compromise.")  # fmt: skip
+    more = [n for n in prepared.log_targets if n not in DOCUMENT_LOGS]
+    if more:
+        zh.append(f"原文只对 {'、'.join(DOCUMENT_LOGS)} 取对数；这里还对 {'、'.join(more)} 取对数，理由见偏度图。")
+        en.append(f"It takes the logarithm of {' and '.join(DOCUMENT_LOGS)} alone; here {', '.join(more)} get it too, for the reason that the figure of skewness shows.")  # fmt: skip
+    zh.append("原文强调标准化只能在 A 上拟合，否则看不到漂移；是否如此由 H9 检验，不当作前提。")
+    en.append(
+        "It insists on scalers fitted on A alone, since otherwise the shift is hidden; H9 tests that instead of assuming it."
+    )
+    return "\n".join(f"- {t}" for t in zh), "\n".join(f"- {t}" for t in en)
+
+
+def key_facts(prepared: Prepared, scores: pd.DataFrame, best: Outcome, chosen: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the key numbers of the published model as arguments of `Report.fact`; `chosen` are its averages per split."""
+    facts = [
+        {"name": "average_r2", "value": chosen.average.mean(), "zh": "发布模型在全部指标上的平均 R²",
+         "en": "average R² of the published model over all metrics", "reported_as": "opamp_transfer.public.average_r2"},
+        {"name": "first_r2", "value": chosen["first"].mean(), "zh": "除共模抑制比外的平均 R²", "en": "mean R² over all outputs but the cmrr"},
+    ]  # fmt: skip
+    if HARD in prepared.targets and HARD in prepared.log_targets:
+        facts.append(
+            {"name": "cmrr_ln_r2", "value": chosen.cmrr_ln_r2.mean(), "zh": "共模抑制比的 ln-R²", "en": "ln-R² of the cmrr"}
+        )
+    for name, part in of(scores, method=best.arm.method, domain=best.arm.domain).groupby("metric", sort=False):
+        facts.append({"name": f"r2_{name}", "value": part.r2.mean(), "zh": f"发布模型的 R²：{name}",
+                      "en": f"R² of the published model: {name}", "reported_as": reported_path(name)})  # fmt: skip
+    facts.append({"name": "n_target", "value": len(prepared.target), "zh": "可用的目标设计数", "en": "usable target designs"})
+    return facts
+
+
+def helps(found: dict[str, Any]) -> Words:
+    """Say whether a gain is one: its interval lies above zero, below it, or around it (no interval: the value decides)."""
+    low, high = (found["value"] if found[k] is None else found[k] for k in ("low", "high"))
+    if low > 0:
+        return {"zh": "有帮助", "en": "helps"}
+    return (
+        {"zh": "反而有害", "en": "does harm"}
+        if high < 0
+        else {"zh": "看不出差别", "en": "makes no difference that can be told"}
+    )
+
+
+def answer(
+    worst: dict[str, Any],
+    chosen: pd.DataFrame,
+    method: Words,
+    gains: pd.Series,
+    transfer: dict[str, Any],
+    few: dict[str, Any],
+    config: Config,
+) -> Words:
+    """Answer the study's question in a few sentences that follow the numbers of the run, in Chinese and in English.
+
+    worst     `worst_metric` of source-only models; chosen  averages of the published method, named `method`, per split
+    gains     gain in mean R2 by step of `effect_table`; transfer, few  gaps to target-only methods with all and with few labels
+    """
+    parts = [carried(worst), reached(chosen, method), worth(gains, transfer), scarce(few, config)]
+    return {"zh": "".join(p["zh"] for p in parts), "en": " ".join(p["en"] for p in parts if p["en"])}
+
+
+def carried(worst: dict[str, Any]) -> Words:
+    """Say whether a model of A alone serves B."""
+    metric, value = worst["metric"], worst["value"]
+    if value >= CARRIES:
+        return {"zh": f"可以照搬：只见过 A 的模型，在 B 上最差的指标 {metric} 的 R² 仍有 {value:.3f}。",
+                "en": f"It carries over as it is: a model that has seen A alone still has an R² of {value:.3f} on {metric}, its worst metric of B."}  # fmt: skip
+    return {"zh": f"不能照搬：只见过 A 的模型，在 B 的 {metric} 上 R² 只有 {value:.3g}。",
+            "en": f"Not as it is: a model that has seen A alone has an R² of {value:.3g} on {metric} of B."}  # fmt: skip
+
+
+def reached(chosen: pd.DataFrame, method: Words) -> Words:
+    """Say what the published method reaches with all labels."""
+    first, ln = chosen["first"].mean(), chosen.cmrr_ln_r2.mean()
+    hard = pd.isna(ln)
+    zh = "" if hard else f"，共模抑制比的 ln-R² 为 {ln:.3f}"
+    en = "" if hard else f", and an ln-R² of {ln:.3f} on the cmrr"
+    return {"zh": f"用上目标标注后，内部验证选出的“{method['zh']}”除共模抑制比外平均 R² 为 {first:.4f}{zh}。",
+            "en": f"With the labels of B, the method chosen by inner validation ({method['en']}) reaches a mean R² of {first:.4f} over all metrics but the cmrr{en}."}  # fmt: skip
+
+
+def worth(gains: pd.Series, transfer: dict[str, Any]) -> Words:
+    """Say what features and transfer are worth with all labels."""
+    physics, moved, verb = gains["physics_features"], transfer["value"], helps(transfer)
+    return {"zh": f"标注充足时，换成物理特征使平均 R² 变化 {physics:+.3f}，在此之上迁移{verb['zh']}（{moved:+.4f}）。",
+            "en": f"With plenty of labels, physics features change the mean R² by {physics:+.3f}, and on top of them transfer {verb['en']} ({moved:+.4f})."}  # fmt: skip
+
+
+def scarce(few: dict[str, Any], config: Config) -> Words:
+    """Say what transfer is worth with few labels; nothing where that was not tested."""
+    if few["value"] is None:
+        return {"zh": "", "en": ""}
+    n, value, verb = few_labels(config), few["value"], helps(few)
+    return {"zh": f"只有 {n} 个标注时，迁移{verb['zh']}：除共模抑制比外的平均 R² 相差 {value:+.3f}。",
+            "en": f"With {n} labels transfer {verb['en']}: the mean R² over all metrics but the cmrr differs by {value:+.3f}."}  # fmt: skip
+
+
+def advice(budgets: pd.DataFrame, transfer: dict[str, Any], until: int) -> Words:
+    """Say up to how many labels transfer pays, from the largest budget at which its whole interval lies above zero."""
+    most, value, verb = int(budgets.labels.max()), transfer["value"], helps(transfer)
+    whole = {"zh": f"用上全部标注时，最好的迁移方法与最好的目标方法相比{verb['zh']}（{value:+.4f}）。",
+             "en": f"With all labels the best transfer method, set against the best target-only method, {verb['en']} ({value:+.4f})."}  # fmt: skip
+    if not until:
+        return {"zh": f"在试过的预算（至多 {most} 个标注）里，没有一个能确认迁移有优势。" + whole["zh"],
+                "en": f"At none of the budgets tried (up to {most} labels) is the advantage of transfer certain. " + whole["en"]}  # fmt: skip
+    return {"zh": f"能确认迁移有优势的最大预算是 {until} 个标注（试到 {most} 个）。" + whole["zh"],
+            "en": f"The largest budget at which the advantage of transfer is certain is {until} labels (of up to {most} tried). " + whole["en"]}  # fmt: skip

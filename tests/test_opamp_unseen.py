@@ -1,0 +1,152 @@
+"""CSV folders never seen before: other columns, no cmrr, no dc gain, one target or seven; every command works on them."""
+
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+
+from lib import paths
+from lib.data import opamp
+from lib.files import read_json
+from lib.report import Criterion, Report, pair
+from lib.studies.opamp_transfer import answers, tables
+from lib.studies.opamp_transfer.__main__ import main
+from lib.studies.opamp_transfer.arms import arms
+from lib.studies.opamp_transfer.config import Config
+from lib.studies.opamp_transfer.data import lowest, prepare, share_below
+
+
+def sizes(rng, n):
+    return pd.DataFrame({"finger": rng.integers(2, 60, n) * 1.0, "ldeg_nh": rng.choice([0.2, 0.4, 0.8, 1.6], n),
+                         "vbias": rng.uniform(0.4, 0.7, n), "tune": rng.integers(-3, 4, n) * 1.0})  # fmt: skip
+
+
+def low_noise_amplifier(x, k):
+    """Return metrics in decibels, some negative: none is a logarithm's."""
+    gm = 1e-3 * k * x.finger * (x.vbias - 0.3)
+    gain = 20 * np.log10(500 * gm / (1 + 10 * gm * x.ldeg_nh)) + 0.3 * x.tune
+    return pd.DataFrame(
+        {"gain_db": gain, "nf_db": 1 + 2 / (1 + 100 * gm) + 0.1 * x.ldeg_nh, "iip3_dbm": 2 * x.tune / k - 9 * gain / 20}
+    )
+
+
+def oscillator(x, k):
+    return pd.DataFrame({"phase_noise": -100 - 10 * np.log10(x.finger * k) + x.tune})
+
+
+KINDS = {"lna": low_noise_amplifier, "vco": oscillator}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("csv")
+    for name, metrics in KINDS.items():
+        rng = np.random.default_rng(0)
+        for process, files in opamp.FILES.items():
+            x = sizes(rng, 300 if process == "source" else 90)
+            for file, frame in zip(files, (x, metrics(x, 1.0 if process == "source" else 1.4)), strict=True):
+                (root / "01_train_set" / name / file).parent.mkdir(parents=True, exist_ok=True)
+                frame.to_csv(root / "01_train_set" / name / file, index=False)
+    return root
+
+
+def read(folder, name, **more):
+    config = Config.checked({"data_dir": str(folder), "opamp": name} | more)
+    return prepare(config), config
+
+
+def test_questions_about_absent_metrics_are_left_out_with_the_reason(folder):
+    prepared, config = read(folder, "lna")
+    below = share_below(prepared, "dc_gain", 150)
+    assert below["value"] is None
+    assert "dc_gain" in below["why_not"]["zh"]
+    assert "dc_gain" in below["why_not"]["en"]
+    assert np.isnan(lowest(prepared, "dc_gain"))
+    zh, en = answers.left_out(prepared, config)
+    assert zh.count("\n- ") == en.count("\n- ") == 3
+    assert "resonant" in en
+    assert "resonant" not in {a.method for a in arms(config, resonant=False)}
+
+
+def test_the_embedded_op_amp_leaves_no_question_out():
+    assert answers.left_out(prepare(Config()), Config())[1] == "The data hold every metric that the study asks about."
+
+
+def test_a_skewed_metric_without_logarithm_is_named(folder):
+    prepared, config = read(folder, "lna")
+    rng = np.random.default_rng(0)
+    for frame in (prepared.source, prepared.target):
+        frame["nf_db"] = rng.lognormal(0, 2, len(frame))
+    assert "The metrics nf_db are positive and skewed" in answers.left_out(prepared, config)[1]
+
+
+@pytest.mark.parametrize(("key", "value"), [("log_targets", ["nf_bd"]), ("resonant", "nf_bd")])
+def test_a_mistyped_metric_is_refused_with_the_nearest_name(folder, key, value):
+    with pytest.raises(ValueError, match=rf"{key} names 'nf_bd', which is not a target column: did you mean 'nf_db'\?"):
+        read(folder, "lna", **{key: value})
+
+
+def scores(metrics, methods=("mlp", "gp")):
+    rng = np.random.default_rng(0)
+    rows = [{"method": m, "domain": "target_only", "features": "physics", "recipe": "", "seed": s, "metric": n, "r2": rng.uniform(0.8, 1),
+             "ln_r2": np.nan, "cover_90": 0.9, "cover_90_raw": 0.8, "inner": 0.1, "labels": 25}
+            for m in methods for s in range(3) for n in metrics]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_averages_without_a_cmrr_are_those_of_all_metrics():
+    table = tables.method_table(scores(["gain_db", "nf_db"]))
+    assert (table["first"] == table.average).all()
+    assert not [c for c in table if c.startswith("cmrr")]
+    assert "cmrr_ln_r2" not in tables.budget_table(scores(["gain_db"]))
+    assert np.isfinite(tables.averages(scores(["cmrr"]))["first"]).all(), "the cmrr alone is not left out"
+
+
+def test_gaps_that_need_two_arms_are_not_tested_with_one():
+    one = pd.DataFrame({"scale": ["linear"] * 2, "seed": [0, 1], "r2": [0.5, 0.6]})
+    assert "log_targets" in answers.log_gap(one)["why_not"]["en"]
+    sweep = pd.DataFrame({"parameter": ["lambda_coral"] * 2, "value": [0.1] * 2, "seed": [0, 1], "nll": [1.0, 2.0]})
+    assert answers.coral_gap(sweep)["value"] is None
+    few = answers.few_gap(scores(["gain_db"]), Config(budgets=[25, 50]))
+    assert "25 labels" in few["why_not"]["en"]
+    assert answers.scarce(few, Config()) == {"zh": "", "en": ""}
+
+
+def test_a_claim_without_a_value_is_not_tested(tmp_path):
+    header = dict.fromkeys(("experiment_id", "author", "date", "project", "topic", "mvp", "model_version"), "x")
+    report = Report(Config(out_dir=str(tmp_path)), title=pair("题", "t"), question=pair("问", "q"), header=header)
+    report.hypothesis("H", "论断", "claim")
+    said = ("{value:.2f}", "{value:.2f}")
+    sentences = {"supported": said, "refuted": said, "inconclusive": said}
+    given = {"metric": "r2", "criterion": Criterion("gt", 0.0), "anchor": "fig-x", **sentences}
+    with pytest.raises(ValueError, match="give one of them"):
+        report.claim("H", value=1.0, why_not=pair("缺", "absent"), **given)
+    assert report.claim("H", value=None, low=None, high=None, why_not=pair("缺", "absent"), **given) == "not_tested"
+    assert report.claims[0]["why_not"] == "absent"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
+def test_the_notebook_and_every_command_work_on_unseen_csv_files(folder, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    out = tmp_path / "out"
+    given = {"data_dir": str(folder), "opamp": name, "out_dir": str(out), "num_threads": 1}
+    papermill.execute_notebook(
+        paths.NOTEBOOKS / "opamp_transfer.ipynb", tmp_path / "run.ipynb", given, cwd=paths.ROOT, progress_bar=False
+    )
+    verdicts = {c["id"]: c["verdict"] for c in read_json(out / "results.json")["claims"]}
+    assert {k for k, v in verdicts.items() if v == "not_tested"} == {"H3", "H10"}
+    x = sizes(np.random.default_rng(9), 12)
+    x.to_csv(tmp_path / "x.csv", index=False)
+    names = list(KINDS[name](x, 1.0))
+    (tmp_path / "spec.yaml").write_text(f"{names[0]}: {{goal: max}}\n")
+    assert main(["check", "--data", str(folder), "--opamp", name]) == 0
+    for words in (["predict", "--features", "x.csv"], ["sample", "--spec", "spec.yaml", "--n", "8"],
+                  *(["invert", "--spec", "spec.yaml", "--n-init", "6", "--steps", "3", "--surrogate", s] for s in ("ensemble", "published"))):  # fmt: skip
+        full = [str(tmp_path / w) if w.endswith((".csv", ".yaml")) else w for w in words]
+        assert main([full[0], "--model", str(out / "model"), "--out", str(tmp_path / "y.csv"), *full[1:]]) == 0, (
+            capsys.readouterr().err
+        )
+        made = pd.read_csv(tmp_path / "y.csv")
+        assert set(names) <= set(made)
+        assert np.isfinite(made.select_dtypes(float).to_numpy()).all()
