@@ -312,18 +312,18 @@ source_worst = study.worst_metric(scores, "source_only")
 report.claim(
     "H4", metric="r2", value=source_worst["value"], criterion=Criterion("gt", 0.9), anchor="tab-scores",
     low=source_worst["low"], high=source_worst["high"], method=term(source_worst["method"]), name=source_worst["metric"],
-    supported=("只在 A 上训练的 {method} 在最差的指标 {name} 上仍有 R² {value:.3g}。", "{method}, trained on A alone, keeps R² {value:.3g} on its worst metric, {name}."),
-    refuted=("不能照搬：只在 A 上训练的 {method} 在 {name} 上的 R² 为 {value:.3g}。", "It does not carry over: {method}, trained on A alone, has R² {value:.3g} on {name}."),
-    inconclusive=("{method} 在 {name} 上的 R² 为 {value:.3g}，区间跨过阈值。", "{method} has R² {value:.3g} on {name}; its interval crosses the threshold."),
+    supported=("只在 A 上训练的“{method}”在最差的指标 {name} 上仍有 R² {value:.3g}。", "{method}, trained on A alone, keeps R² {value:.3g} on its worst metric, {name}."),
+    refuted=("不能照搬：只在 A 上训练的“{method}”在 {name} 上的 R² 为 {value:.3g}。", "It does not carry over: {method}, trained on A alone, has R² {value:.3g} on {name}."),
+    inconclusive=("“{method}”在 {name} 上的 R² 为 {value:.3g}，区间跨过阈值。", "{method} has R² {value:.3g} on {name}; its interval crosses the threshold."),
 )  # fmt: skip
 
 # %% tags=["nbval-check-output"]
 report.claim(
     "H5", metric="r2", **study.interval(chosen["first"]), criterion=Criterion("gt", 0.99), anchor="tab-methods",
     method=term(best.arm.method),
-    supported=("{method} 的平均 R² 为 {value:.4f}。", "{method} reaches a mean R² of {value:.4f}."),
-    refuted=("选出的 {method} 只有 {value:.4f}。", "The chosen {method} has only {value:.4f}."),
-    inconclusive=("{method} 的平均 R² 为 {value:.4f}，区间跨过阈值。", "{method} has a mean R² of {value:.4f}; its interval crosses the threshold."),
+    supported=("“{method}”的平均 R² 为 {value:.4f}。", "{method} reaches a mean R² of {value:.4f}."),
+    refuted=("选出的“{method}”只有 {value:.4f}。", "The chosen {method} has only {value:.4f}."),
+    inconclusive=("“{method}”的平均 R² 为 {value:.4f}，区间跨过阈值。", "{method} has a mean R² of {value:.4f}; its interval crosses the threshold."),
 )  # fmt: skip
 
 # %% tags=["nbval-check-output"]
@@ -469,9 +469,9 @@ report.table("calibration", calibration, "区间覆盖率。", "Coverage of the 
 report.claim(
     "H11", metric="coverage_gap", **study.coverage_gap(scores, best.arm.method), criterion=Criterion("within", 0.05), anchor="fig-coverage",
     method=term(best.arm.method),
-    supported=("{method} 的覆盖率与名义值相差 {value:+.3f}。", "The coverage of {method} is off by {value:+.3f}."),
-    refuted=("{method} 的覆盖率与名义值相差 {value:+.3f}，超出容限。", "The coverage of {method} is off by {value:+.3f}: too much."),
-    inconclusive=("{method} 的覆盖率相差 {value:+.3f}，区间跨过容限。", "The coverage of {method} is off by {value:+.3f}; the interval crosses the tolerance."),
+    supported=("“{method}”的覆盖率与名义值相差 {value:+.3f}。", "The coverage of {method} is off by {value:+.3f}."),
+    refuted=("“{method}”的覆盖率与名义值相差 {value:+.3f}，超出容限。", "The coverage of {method} is off by {value:+.3f}: too much."),
+    inconclusive=("“{method}”的覆盖率相差 {value:+.3f}，区间跨过容限。", "The coverage of {method} is off by {value:+.3f}; the interval crosses the tolerance."),
 )  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
@@ -603,9 +603,9 @@ report.fact("inverse_within_5", reached["value"], "逆向设计：全部指标�
 
 # %%
 report.text(
-    "两个工艺的差别不在输入，而在输入到输出的映射：变化最大的 {name}，中位数从 {median_a:.3g} 变为 {median_b:.3g}。"
-    "只在 A 上训练、最差指标表现最好的 {method}，在 {metric} 上的 R² 为 {value:.3g}。",
-    "The processes differ not in their inputs but in the map from input to output: {name} changes most, its median from {median_a:.3g} "
+    "工艺改变的是从尺寸到性能的映射：变化最大的 {name}，中位数从 {median_a:.3g} 变为 {median_b:.3g}。"
+    "只在 A 上训练、最差指标表现最好的“{method}”，在 {metric} 上的 R² 为 {value:.3g}。",
+    "What the process changes is the map from sizes to performance: {name} changes most, its median from {median_a:.3g} "
     "to {median_b:.3g}. {method}, the best of the models trained on A alone, has an R² of {value:.3g} on {metric}.",
     **study.strongest_shift(shift), method=term(source_worst["method"]), metric=source_worst["metric"], value=source_worst["value"],
 )  # fmt: skip

@@ -109,7 +109,7 @@ def test_gaps_that_need_two_arms_are_not_tested_with_one():
     assert answers.coral_gap(sweep)["value"] is None
     few = answers.few_gap(scores(["gain_db"]), Config(budgets=[25, 50]))
     assert "25 labels" in few["why_not"]["en"]
-    assert answers.scarce(few, Config()) == {"zh": "", "en": ""}
+    assert answers.scarce(few, Config(), {"zh": "", "en": ""}) == {"zh": "", "en": ""}
 
 
 def test_a_claim_without_a_value_is_not_tested(tmp_path):

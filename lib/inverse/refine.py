@@ -49,7 +49,11 @@ def refine(
         pick, every = worst.argmin(1), np.arange(len(wanted))
         now = [worst[every, pick], x[every, pick], y[every, pick], measured[every, pick]]
         better = np.full(len(wanted), True) if best is None else now[0] < best[0]
-        best = now if best is None else [np.where(better.reshape(-1, *[1] * (n.ndim - 1)), n, b) for n, b in zip(now, best, strict=True)]
+        best = (
+            now
+            if best is None
+            else [np.where(better.reshape(-1, *[1] * (n.ndim - 1)), n, b) for n, b in zip(now, best, strict=True)]
+        )
         rows.append({"round": number, "met_share": float((best[0] <= 0.05).mean()), "median_worst_miss": float(np.median(best[0])),
                      "simulations": number * y.shape[1]})  # fmt: skip
         asked = [corrected(s, metrics, *pair) for s, *pair in zip(wanted, best[2], best[3], strict=True)]

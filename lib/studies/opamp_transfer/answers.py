@@ -108,7 +108,7 @@ def disagreements(prepared: Prepared, below: dict[str, Any], beyond: dict[str, A
     more = [n for n in prepared.log_targets if n not in DOCUMENT_LOGS]
     if more:
         zh.append(f"原文只对 {'、'.join(DOCUMENT_LOGS)} 取对数；这里还对 {'、'.join(more)} 取对数，理由见偏度图。")
-        en.append(f"It takes the logarithm of {' and '.join(DOCUMENT_LOGS)} alone; here {', '.join(more)} get it too, for the reason that the figure of skewness shows.")  # fmt: skip
+        en.append(f"It takes the logarithm of {' and '.join(DOCUMENT_LOGS)} alone; here {', '.join(more)} {'are' if len(more) > 1 else 'is'} transformed too; the figure of skewness shows why.")  # fmt: skip
     zh.append("原文强调标准化只能在 A 上拟合，否则看不到漂移；是否如此由 H9 检验，不当作前提。")
     en.append(
         "It insists on scalers fitted on A alone, since otherwise the shift is hidden; H9 tests that instead of assuming it."
@@ -160,7 +160,7 @@ def answer(
     worst     `worst_metric` of source-only models; chosen  averages of the published method, named `method`, per split
     gains     gain in mean R2 by step of `effect_table`; transfer, few  gaps to target-only methods with all and with few labels
     """
-    parts = [carried(worst), reached(chosen, method), worth(gains, transfer), scarce(few, config)]
+    parts = [carried(worst), reached(chosen, method), worth(gains, transfer), scarce(few, config, averaged(chosen))]
     return {"zh": "".join(p["zh"] for p in parts), "en": " ".join(p["en"] for p in parts if p["en"])}
 
 
@@ -176,12 +176,12 @@ def carried(worst: dict[str, Any]) -> Words:
 
 def reached(chosen: pd.DataFrame, method: Words) -> Words:
     """Say what the published method reaches with all labels."""
-    first, ln = chosen["first"].mean(), chosen.cmrr_ln_r2.mean()
+    first, ln, which = chosen["first"].mean(), chosen.cmrr_ln_r2.mean(), averaged(chosen)
     hard = pd.isna(ln)
     zh = "" if hard else f"，共模抑制比的 ln-R² 为 {ln:.3f}"
     en = "" if hard else f", and an ln-R² of {ln:.3f} on the cmrr"
-    return {"zh": f"用上目标标注后，内部验证选出的“{method['zh']}”除共模抑制比外平均 R² 为 {first:.4f}{zh}。",
-            "en": f"With the labels of B, the method chosen by inner validation ({method['en']}) reaches a mean R² of {first:.4f} over all metrics but the cmrr{en}."}  # fmt: skip
+    return {"zh": f"用上目标标注后，内部验证选出的“{method['zh']}”{which['zh']}平均 R² 为 {first:.4f}{zh}。",
+            "en": f"With the labels of B, the method chosen by inner validation ({method['en']}) reaches a mean R² of {first:.4f} over {which['en']}{en}."}  # fmt: skip
 
 
 def worth(gains: pd.Series, transfer: dict[str, Any]) -> Words:
@@ -191,20 +191,27 @@ def worth(gains: pd.Series, transfer: dict[str, Any]) -> Words:
             "en": f"With plenty of labels, physics features change the mean R² by {physics:+.3f}, and on top of them transfer {verb['en']} ({moved:+.4f})."}  # fmt: skip
 
 
-def scarce(few: dict[str, Any], config: Config) -> Words:
+def averaged(chosen: pd.DataFrame) -> Words:
+    """Name the metrics that `first` is the mean of."""
+    if chosen.cmrr_r2.isna().all():
+        return {"zh": "全部指标的", "en": "all metrics"}
+    return {"zh": "除共模抑制比外", "en": "all metrics but the cmrr"}
+
+
+def scarce(few: dict[str, Any], config: Config, which: Words) -> Words:
     """Say what transfer is worth with few labels; nothing where that was not tested."""
     if few["value"] is None:
         return {"zh": "", "en": ""}
     n, value, verb = few_labels(config), few["value"], helps(few)
-    return {"zh": f"只有 {n} 个标注时，迁移{verb['zh']}：除共模抑制比外的平均 R² 相差 {value:+.3f}。",
-            "en": f"With {n} labels transfer {verb['en']}: the mean R² over all metrics but the cmrr differs by {value:+.3f}."}  # fmt: skip
+    return {"zh": f"只有 {n} 个标注时，迁移{verb['zh']}：{which['zh']}平均 R² 相差 {value:+.3f}。",
+            "en": f"With {n} labels transfer {verb['en']}: the mean R² over {which['en']} differs by {value:+.3f}."}  # fmt: skip
 
 
 def advice(budgets: pd.DataFrame, transfer: dict[str, Any], until: int) -> Words:
     """Say up to how many labels transfer pays, from the largest budget at which its whole interval lies above zero."""
     most, value, verb = int(budgets.labels.max()), transfer["value"], helps(transfer)
-    whole = {"zh": f"用上全部标注时，最好的迁移方法与最好的目标方法相比{verb['zh']}（{value:+.4f}）。",
-             "en": f"With all labels the best transfer method, set against the best target-only method, {verb['en']} ({value:+.4f})."}  # fmt: skip
+    whole = {"zh": f"用上全部标注时，与只用目标标注的最好方法相比，迁移{verb['zh']}（{value:+.4f}）。",
+             "en": f"With all labels transfer, set against the best target-only method, {verb['en']} ({value:+.4f})."}  # fmt: skip
     if not until:
         return {"zh": f"在试过的预算（至多 {most} 个标注）里，没有一个能确认迁移有优势。" + whole["zh"],
                 "en": f"At none of the budgets tried (up to {most} labels) is the advantage of transfer certain. " + whole["en"]}  # fmt: skip
