@@ -16,6 +16,8 @@ from lib.inverse.surrogate import Surrogate
 from lib.progress import Progress
 
 UNIT_SD = 12**-0.5  # standard deviation of a uniform variable on [0, 1]
+# after a share of Adam's steps one start in so many goes on, but no fewer than so many times `keep`
+CUTS = ((0.1, 4, 4), (0.4, 4, 2))
 
 
 class SearchConfig(Config):
@@ -50,6 +52,7 @@ class _Problem:
         S = len(goals.weight)
         self.owner = torch.arange(S, device=goals.weight.device).repeat_interleave(starts)
         self.goals, self.shape = goals, (S, starts)
+        self.everyone = torch.arange(S * starts, device=self.owner.device)
 
     def unit(self, v: Tensor) -> Tensor:
         return (0.5 + v * UNIT_SD).clamp(0, 1)
@@ -88,9 +91,7 @@ def search(
     trace: list[dict] = []
     scout = scout or surrogate
     every = _Problem(scout, space, goals, config.prior, n)
-    v = _adam(every, v, config, trace)
-    v = _keep_best(every, v, min(config.keep, n))
-    few = _Problem(scout, space, goals, config.prior, min(config.keep, n))
+    few, v = _adam(every, v, config, trace)
     v = _finish(few, v, config.lbfgs, [False] * D, trace, "lbfgs")
     v = _finish(few, v, config.lbfgs // 2, space.coarse, trace, "rounded")
     u = space.snap(few.unit(v))
@@ -98,21 +99,31 @@ def search(
     return _rank(surrogate, goals, x, top, pd.DataFrame(trace))
 
 
-def _adam(problem: _Problem, v: Tensor, config: SearchConfig, trace: list[dict]) -> Tensor:
-    """Adam inside the box, every start on its own; a step that leaves the box ends on its wall."""
+def _adam(problem: _Problem, v: Tensor, config: SearchConfig, trace: list[dict]) -> tuple[_Problem, Tensor]:
+    """Adam inside the box, every start on its own; a step that leaves the box ends on its wall.
+
+    Starts that lag behind are given up on the way (`CUTS`), all but `keep` of them at the end.
+    Source: Jamieson and Talwalkar 2016, successive halving.
+    """
     wall = 0.5 / UNIT_SD
-    rows = torch.arange(len(v), device=v.device)
-    m, s = torch.zeros_like(v), torch.zeros_like(v)
+    cuts = {int(share * config.steps): (part, least * config.keep) for share, part, least in CUTS}
+    moments = torch.zeros_like(v), torch.zeros_like(v)
     with Progress("search", config.steps) as bar:
         for step in range(1, config.steps + 1):
             bar.advance()
-            loss, g = lbfgs.value_and_slope(lambda w: problem.loss(w, rows), v)
-            m, s = 0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g**2
+            loss, g = lbfgs.value_and_slope(lambda w, p=problem: p.loss(w, p.everyone), v)
+            m, s = 0.9 * moments[0] + 0.1 * g, 0.999 * moments[1] + 0.001 * g**2
             v = v - config.lr * (m / (1 - 0.9**step)) / ((s / (1 - 0.999**step)).sqrt() + 1e-8)
             v = v.clamp(-wall, wall)
             if step % max(config.steps // 40, 1) == 0 or step == 1:
                 _record(trace, "adam", step, loss.reshape(problem.shape))
-    return v
+            if step in cuts:
+                part, least = cuts[step]
+                keep = min(max(problem.shape[1] // part, least), problem.shape[1])
+                problem, (v, m, s) = _keep_best(problem, (v, m, s), keep)
+            moments = m, s
+    problem, (v,) = _keep_best(problem, (v,), min(config.keep, problem.shape[1]))
+    return problem, v
 
 
 def _record(trace: list[dict], stage: str, step: int, loss: Tensor) -> None:
@@ -123,12 +134,13 @@ def _record(trace: list[dict], stage: str, step: int, loss: Tensor) -> None:
     ]
 
 
-def _keep_best(problem: _Problem, v: Tensor, keep: int) -> Tensor:
+def _keep_best(problem: _Problem, state: tuple[Tensor, ...], keep: int) -> tuple[_Problem, tuple[Tensor, ...]]:
+    """Keep the starts of least loss of every specification; state (S * n, D) are their designs first."""
     with torch.no_grad():
-        loss = problem.loss(v, torch.arange(len(v), device=v.device)).nan_to_num(float("inf")).reshape(problem.shape)
-    best = loss.topk(keep, dim=1, largest=False).indices
-    chosen = v.reshape(*problem.shape, -1).gather(1, best[..., None].expand(-1, -1, v.shape[-1]))
-    return chosen.reshape(-1, v.shape[-1])
+        loss = problem.loss(state[0], problem.everyone).nan_to_num(float("inf")).reshape(problem.shape)
+    best = loss.topk(keep, dim=1, largest=False).indices[..., None].expand(-1, -1, state[0].shape[-1])
+    chosen = tuple(t.reshape(*problem.shape, -1).gather(1, best).flatten(0, 1) for t in state)
+    return _Problem(problem.surrogate, problem.space, problem.goals, problem.prior, keep), chosen
 
 
 def _finish(problem: _Problem, v: Tensor, steps: int, held: list[bool], trace: list[dict], stage: str) -> Tensor:
