@@ -51,7 +51,7 @@ lock: $(READY)  ## write requirements.lock from the versions installed in VENV
 	$(BIN)python -m pip freeze --exclude-editable | grep -v "^live-reports" | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > requirements.lock
 
 clean:  ## remove build/, runs/ and caches (not .venv, not reports/)
-	rm -rf build runs .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf build/* runs .snakemake .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -12,9 +12,10 @@ from lib import paths
 from lib.render.__main__ import main
 from lib.render.guard import check_offline
 from lib.render.maths import mathml
-from lib.render.page import render_failed
+from lib.render.page import render_failed, script
 from lib.render.text import both, html
 from lib.report.display import MIME
+from lib.report.text import contradictions
 
 RESULTS = {
     "schema": 1, "study": "opamp_transfer", "experiment_id": "E", "profile": "smoke", "status": "complete",
@@ -106,6 +107,13 @@ def test_a_remote_resource_or_a_script_is_refused(markup):
         check_offline(markup, "page")
 
 
+def test_only_the_project_s_own_script_may_run_and_only_once():
+    check_offline("<script>own</script>", "page", "own")
+    for text in ("<script>own</script><script>own</script>", "<script>other</script>", "<script>own;other</script>"):
+        with pytest.raises(ValueError, match="run a script"):
+            check_offline(text, "page", "own")
+
+
 def test_a_citation_link_and_embedded_data_are_fine():
     check_offline(
         '<a href="https://arxiv.org/abs/1">x</a><img src="data:image/png;base64,AA"><style>a{src:url(data:font/woff2;base64,A)}</style>',
@@ -116,10 +124,11 @@ def test_a_citation_link_and_embedded_data_are_fine():
 def test_a_page_is_bilingual_self_contained_and_escapes_names(tmp_path):
     text = page(tmp_path, {"kind": "text", "zh": "共 5", "en": "5 in all"})
     assert '<html lang="zh-CN">' in text
-    assert text.count("<script") == 1  # the results, as JSON
+    assert text.count("<script") == 2  # the results, as JSON, and the page's own script
     assert "alert(1)</script>" not in text.replace("\\u003c", "<").split('id="results">')[0]
     assert '<div lang="zh-CN">共 5</div><div lang="en">5 in all</div>' in text
     assert 'href="#section-1"' in text
+    assert '<a id="section-1"></a>' in text  # outside both languages, so that the link works in either
 
 
 def test_a_notebook_that_was_not_run_to_its_end_publishes_no_page(tmp_path, capsys):
@@ -158,7 +167,7 @@ def test_published_pages_carry_the_same_numbers_in_both_languages():
     pages = [p for p in paths.REPORTS.glob("*/*.html") if ".failed" not in p.name]
     for file in pages:
         text = file.read_text(encoding="utf8")
-        check_offline(text, file.name)
+        check_offline(text, file.name, script() if f"<script>{script()}</script>" in text else "")
         assert len(text) <= 3_000_000, file
         for zh, en in re.findall(
             r'<(?:div|p) lang="zh-CN">(.*?)</(?:div|p)><(?:div|p) lang="en">(.*?)</(?:div|p)>', text, re.S
@@ -200,3 +209,5 @@ def test_the_index_lists_claims_with_links_and_tells_failed_and_running_studies(
     assert 'href="opamp_transfer.html#claim-H1"' in text
     assert "ValueError: &lt;b&gt;" in text
     assert "fit 1/9" in text
+    for entry in contradictions():
+        assert html(entry["en"]).strip().removeprefix("<p>").removesuffix("</p>") in text

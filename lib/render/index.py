@@ -9,6 +9,7 @@ from typing import Any
 from lib import paths
 from lib.files import read_json
 from lib.render.page import write_page
+from lib.report.text import contradictions
 
 VERDICTS = ("supported", "refuted", "inconclusive", "not_tested")
 RESULTS = re.compile(r'<script type="application/json" id="results">(.*?)</script>', re.S)
@@ -19,7 +20,11 @@ def render_index(folder: Path) -> None:
     """Write folder/index.html; `folder` holds the pages of one profile and is named after it."""
     cards = [card(folder, study) for study in paths.STUDIES]
     claims = [c | {"study": card["study"]} for card in cards if card["results"] for c in card["results"]["claims"]]
-    write_page(folder / "index.html", "index.html.j2", cards=cards, claims=claims, verdicts=VERDICTS, lang="zh")
+    titles = {c["study"]: c["results"]["title"] for c in cards if c["results"]}
+    write_page(
+        folder / "index.html", "index.html.j2", cards=cards, claims=claims, verdicts=VERDICTS, lang="zh", profile=folder.name,
+        total=Counter(c["verdict"] for c in claims), titles=titles, contradictions=contradictions(),
+    )  # fmt: skip
 
 
 def card(folder: Path, study: str) -> dict[str, Any]:

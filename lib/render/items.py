@@ -6,6 +6,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
+from markupsafe import Markup
 from PIL import Image
 
 from lib.render.text import both
@@ -28,15 +29,17 @@ def item(payload: Payload, image: str = "") -> str:
     return kinds[payload["kind"]](payload)
 
 
-def grid(columns: list[Any], rows: list[list[Any]], numeric: list[bool]) -> str:
+def grid(columns: list[Any], rows: list[list[Any]], numeric: list[bool], *, sortable: bool = True) -> str:
     """Return a <table> inside a box that scrolls on narrow screens; cells are texts or language pairs."""
+    kind = " class=sortable" if sortable and len(rows) > 2 else ""
     align = ["class=n" if n else "" for n in numeric]
     head = "".join(f"<th scope=col {a}>{both(c, markdown=False)}</th>" for c, a in zip(columns, align, strict=True))
     body = "".join(
         "<tr>" + "".join(f"<td {a}>{both(c, markdown=False)}</td>" for c, a in zip(row, align, strict=True)) + "</tr>"
         for row in rows
     )
-    return f"<div class=scroll tabindex=0><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    box = '<div class=scroll tabindex=0 role=region aria-label="table / 表">'
+    return f"{box}<table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def table(payload: Payload) -> str:
@@ -95,15 +98,18 @@ def provenance(results: dict[str, Any]) -> str:
     """Render what made these results and how to make them again."""
     p, d = results["provenance"], results["data"]
     packages = ", ".join(f"{k} {v}" for k, v in p["packages"].items())
+    device = {
+        k: f"{p['device']} · {p['threads']} {t} · {p.get('precision', '')}" for k, t in (("zh", "线程"), ("en", "threads"))
+    }
     dirty = {"zh": "（有未提交的改动）", "en": " (with uncommitted changes)"} if p["dirty"] else ""
     rows = [
-        [{"zh": "复现命令", "en": "command"}, p["command"]],
+        [{"zh": "复现命令", "en": "command"}, Markup('<code class="command">{}</code>').format(p["command"])],
         [{"zh": "代码版本", "en": "commit"}, {k: p["commit"] + (dirty[k] if dirty else "") for k in ("zh", "en")}],
         [{"zh": "数据", "en": "data"}, f"{d['source']}: {d['name']}"],
         [{"zh": "数据指纹", "en": "data fingerprint"}, d["fingerprint"]],
-        [{"zh": "设备", "en": "device"}, f"{p['device']}, {p['threads']} threads, {p.get('precision', '')}"],
+        [{"zh": "设备", "en": "device"}, device],
         [{"zh": "用时", "en": "wall time"}, f"{p['seconds']:.0f} s"],
         [{"zh": "软件版本", "en": "packages"}, packages],
     ]
     head = [{"zh": "项目", "en": "item"}, {"zh": "内容", "en": "content"}]
-    return f'<figure class="table provenance" id="provenance">{grid(head, rows, [False, False])}</figure>'
+    return f'<figure class="table provenance" id="provenance">{grid(head, rows, [False, False], sortable=False)}</figure>'

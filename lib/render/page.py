@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
@@ -33,7 +34,7 @@ class Page:
     """What a notebook adds up to: the body, its contents, and the results that head it."""
 
     body: list[str] = field(default_factory=list)
-    contents: list[dict[str, str]] = field(default_factory=list)
+    contents: list[dict[str, Any]] = field(default_factory=list)
     results: dict[str, Any] | None = None
     error: str = ""
 
@@ -59,8 +60,8 @@ def render_failed(notebook: Path | None, target: Path, failure: dict[str, Any]) 
 
 def write_page(target: Path, template: str, **values: Any) -> None:
     """Fill a template, refuse anything remote in it, and write it atomically."""
-    text = environment().get_template(template).render(css=css(), font=font(), **values)
-    check_offline(text, str(target))
+    text = environment().get_template(template).render(css=css(), font=font(), script=script(), **values)
+    check_offline(text, str(target), script())
     write_text(target, text)
 
 
@@ -86,15 +87,14 @@ def _prose(page: Page, cell: NotebookNode) -> None:
         return  # the notebook's title: the page has its header card
     lang = next((LANGS[t] for t in cell.metadata.get("tags", []) if t in LANGS), None)
     anchor = ""
-    if cell.source.startswith("## ") and lang is not None:
-        title = cell.source.splitlines()[0][3:]
-        if lang == "en" and page.contents and "en" not in page.contents[-1]:
-            page.contents[-1] |= {"en": title}
-        elif lang == "zh-CN":
-            page.contents.append({"zh": title, "id": f"section-{len(page.contents) + 1}"})
-            anchor = f' id="{page.contents[-1]["id"]}"'
+    heading = re.match(r"(##|###) (.+)", cell.source)
+    if heading and lang == "en" and page.contents and "en" not in page.contents[-1]:
+        page.contents[-1] |= {"en": heading[2]}
+    elif heading and lang == "zh-CN":
+        page.contents.append({"zh": heading[2], "id": f"section-{len(page.contents) + 1}", "level": len(heading[1])})
+        anchor = f'<a id="{page.contents[-1]["id"]}"></a>'
     attribute = f' lang="{lang}"' if lang else ""
-    page.body.append(f"<div class=prose{attribute}{anchor}>{html(cell.source)}</div>")
+    page.body.append(f"{anchor}<div class=prose{attribute}>{html(cell.source)}</div>")
 
 
 def _code(page: Page, cell: NotebookNode) -> None:
@@ -149,6 +149,12 @@ def css() -> str:
     """The style sheet, with the colours of code for light and dark."""
     light, dark = (HtmlFormatter(style=s).get_style_defs(".code") for s in ("friendly", "github-dark"))
     return f"{(FOLDER / 'page.css').read_text(encoding='utf8')}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"
+
+
+@cache
+def script() -> str:
+    """What a page does beyond reading: copy, zoom, sort, mark the current section."""
+    return (FOLDER / "page.js").read_text(encoding="utf8")
 
 
 @cache

@@ -4,6 +4,7 @@ import re
 from functools import cache
 from html import escape
 
+import markupsafe
 import mistune
 from mistune.plugins.math import math
 from mistune.plugins.table import table
@@ -24,7 +25,7 @@ class _Renderer(mistune.HTMLRenderer):
 
     def block_math(self, text: str) -> str:
         """Render $$...$$."""
-        return f'<div class="formula">{mathml(text.strip(), block=True)}</div>\n'
+        return f'<div class="formula" tabindex="0">{mathml(text.strip(), block=True)}</div>\n'
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
         """Refuse images in prose: a page holds only figures of its run."""
@@ -56,10 +57,13 @@ def _tight_math(markdown: str) -> str:
 
 
 def both(pair: dict[str, str] | str, tag: str = "span", *, markdown: bool = True) -> str:
-    """Write a text in both languages, each with its `lang`; a plain string is the same in both and never markdown."""
+    """Write a text in both languages, each with its `lang`; a plain string is the same in both and never markdown.
+
+    Markup stays as it is, everything else is escaped.
+    """
     convert = inline if markdown else escape
     if isinstance(pair, str):
-        return escape(pair)
+        return str(markupsafe.escape(pair))
     if pair["zh"] == pair["en"]:
         return convert(pair["en"])
     return f'<{tag} lang="zh-CN">{convert(pair["zh"])}</{tag}><{tag} lang="en">{convert(pair["en"])}</{tag}>'

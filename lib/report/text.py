@@ -130,3 +130,13 @@ def reported(path: str) -> Any:
 def reported_source(path: str) -> str:
     """Tell whether `path` is stated by the document itself or by other public reports on the same data."""
     return "public" if "public" in path.split(".") else "document"
+
+
+@cache
+def contradictions() -> list[dict[str, Any]]:
+    """Return where the documents contradict themselves: study and sentence, with the figures of reported.yaml."""
+    entries = yaml.safe_load((FOLDER / "contradictions.yaml").read_text(encoding="utf8"))
+    return [
+        {"study": e["study"], **pair(e["zh"], e["en"], **{k: reported(path) for k, path in e["facts"].items()})}
+        for e in entries
+    ]
