@@ -5,16 +5,31 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pandas as pd
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lib import paths
+from lib.files import parse_yaml, read_yaml
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # a folder or run name: no separators, so that no value can leave its directory
+DEVICE = r"^(auto|cpu|cuda(:[0-9]{1,2})?)$"
+Count = Annotated[int, Field(ge=1)]  # elements of lists
+Level = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+LONGEST = 120  # characters of a value that an error repeats
 PARAMETERS_COMMENT = "# Parameters"  # first line of the cell that papermill injects
+
+
+def read_params(path: str | Path) -> dict[str, Any]:
+    """Read a params file: flat YAML, `name: value` lines; ValueError names the file."""
+    file = paths.resolve(path)
+    values = read_yaml(file, "Params file")
+    if not isinstance(values, dict):
+        raise ValueError(f"Params file {file} must hold `name: value` lines, not {type(values).__name__}.")
+    return {str(k): v for k, v in values.items()}
 
 
 def param(default: Any, en: str, zh: str, **checks: Any) -> Any:
@@ -38,6 +53,17 @@ class Config(BaseModel):
             return values
         return {k: _inline(v) if _takes_list(cls, k) else v for k, v in values.items()}
 
+    @model_validator(mode="after")
+    def _names_stand_once(self) -> Self:
+        """Refuse a list of texts that names something twice: it would be counted or trained twice."""
+        for key in type(self).model_fields:
+            values = getattr(self, key)
+            texts = [v for v in values if isinstance(v, str)] if isinstance(values, list) else []
+            twice = next((v for i, v in enumerate(texts) if v in texts[:i]), None)
+            if twice is not None:
+                raise ValueError(f"Parameter '{key}' names {twice!r} twice: once is right")
+        return self
+
     @classmethod
     def checked(cls, values: Mapping[str, Any]) -> Self:
         """Validate `values`; raise ValueError with one sentence per problem: which key, what it is, what would be right."""
@@ -49,16 +75,7 @@ class Config(BaseModel):
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a flat YAML params file."""
-        file = paths.resolve(path)
-        if not file.is_file():
-            raise ValueError(f"Params file {file} does not exist.")
-        try:
-            values = yaml.safe_load(file.read_text(encoding="utf8"))
-        except yaml.YAMLError as error:
-            raise ValueError(f"Params file {file} is not plain YAML: {str(error).splitlines()[0]}.") from None
-        if not isinstance(values, dict):
-            raise ValueError(f"Params file {file} must hold `name: value` lines, not {type(values).__name__}.")
-        return cls.checked({str(k): v for k, v in values.items()})
+        return cls.checked(read_params(path))
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
@@ -82,9 +99,7 @@ class StudyConfig(Config):
 
     profile: Literal["smoke", "quick", "full"] = param("smoke", "profile: smoke, quick or full", "运行档：smoke、quick 或 full")
     seed: int = param(0, "random seed", "随机种子", ge=0, lt=2**31)
-    device: str = param(
-        "auto", "auto, cpu, cuda or cuda:N", "计算设备：auto、cpu、cuda 或 cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$"
-    )
+    device: str = param("auto", "auto, cpu, cuda or cuda:N", "计算设备：auto、cpu、cuda 或 cuda:N", pattern=DEVICE)
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = param(
         "auto",
         "arithmetic of training; auto: bf16-mixed on a GPU, 32-true on a CPU",
@@ -96,10 +111,33 @@ class StudyConfig(Config):
     force: bool = param(False, "ignore the run cache", "忽略运行缓存")
     lang: Literal["zh", "en"] = param("zh", "language shown first", "首先显示的语言")
 
+    @model_validator(mode="after")
+    def _results_keep_off_the_code(self) -> Self:
+        """Refuse a results folder that is the repository, holds it, or lies in its code."""
+        if paths.ROOT.is_relative_to(self.out) or any(self.out.is_relative_to(paths.ROOT / name) for name in paths.CODE):
+            raise ValueError(
+                f"Parameter 'out_dir' is {self.out_dir!r}, where the project itself lives: name a folder of its own"
+            )
+        return self
+
     @property
     def out(self) -> Path:
         """The absolute folder of this run's results."""
         return paths.resolve(self.out_dir or f"build/{self.profile}/{self.study}")
+
+
+def check_files(config: StudyConfig) -> None:
+    """Raise ValueError where the files of a study of spectra do not belong together, or a folder is given without files."""
+    paths_ = {name: getattr(config, name) for name in ("train_path", "val_path", "test_path")}
+    given = [name for name, value in paths_.items() if value]
+    if given and len(given) < 3:
+        absent = next(name for name in paths_ if name not in given)
+        raise ValueError(f"'{given[0]}' is given without '{absent}'; the three sets belong together.")
+    if config.data_dir and not (given or getattr(config, "real_path", "")):
+        raise ValueError("'data_dir' is given without 'train_path', 'val_path' and 'test_path': name the files in it.")
+    window = config.window_aa
+    if len(window) not in (0, 2) or (window and not 0 < window[0] < window[1]):
+        raise ValueError(f"'window_aa' is {window}; give [low, high] in Angstrom or an empty list.")
 
 
 def _takes_list(cls: type[Config], key: str) -> bool:
@@ -110,8 +148,8 @@ def _takes_list(cls: type[Config], key: str) -> bool:
 def _inline(value: Any) -> Any:
     if isinstance(value, str) and value.strip().startswith("["):
         try:
-            return yaml.safe_load(value)
-        except yaml.YAMLError:
+            return parse_yaml(value)
+        except ValueError:
             return value
     return value
 
@@ -128,7 +166,8 @@ def _sentence(cls: type[Config], error: Mapping[str, Any]) -> str:
     if error["type"] == "value_error":
         return f"{error['ctx']['error']}".rstrip(".") + "."
     message = error["msg"].split("should ", 1)[-1]
-    return f"Parameter '{key}' is {value!r}, but it should {message}."
+    shown = repr(value)
+    return f"Parameter '{key}' is {shown if len(shown) <= LONGEST else shown[:LONGEST] + '…'}, but it should {message}."
 
 
 def _is_number(text: str) -> bool:

@@ -13,13 +13,13 @@ from typing import Any
 
 import filelock
 import papermill
-import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillException, PapermillExecutionError
 from tqdm import tqdm
 
 from lib import paths
-from lib.files import read_json, write_text
+from lib.config import read_params
+from lib.files import parse_yaml, read_json, write_text
 from lib.progress import watch
 from lib.render.index import render_index
 from lib.render.page import render, render_failed
@@ -35,7 +35,7 @@ def execute(study: str, profile: str, overrides: dict[str, Any], pages: Path | N
     params = paths.PARAMS / profile / f"{study}.yaml"
     if study not in paths.STUDIES or not params.is_file():
         raise ValueError(f"There is no study '{study}' with profile '{profile}': {params.relative_to(paths.ROOT)} is missing.")
-    values = yaml.safe_load(params.read_text(encoding="utf8")) | overrides
+    values = read_params(params) | overrides
     out = paths.resolve(values.get("out_dir") or f"build/{profile}/{study}")
     pages = pages or paths.REPORTS / profile
     out.mkdir(parents=True, exist_ok=True)
@@ -130,8 +130,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pages", type=Path, help="folder of the pages (default: reports/<profile>)")
     parser.add_argument("--stamp", type=Path, help="file to write when the page is out (the workflow's mark)")
     chosen = parser.parse_args(arguments)
-    overrides = {name: yaml.safe_load(value) if value else "" for name, value in chosen.overrides}
     try:
+        overrides = {name: parse_yaml(value) if value else "" for name, value in chosen.overrides}
         done = execute(chosen.study, chosen.profile, overrides, chosen.pages)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"{error}\n")

@@ -5,12 +5,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 BLOCK = 1 << 20
 
@@ -41,14 +42,68 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON; a missing or broken file is a ValueError that names it."""
+def read_json(path: Path, needs: Sequence[str] = ()) -> Any:
+    """Read JSON, an object with the keys in `needs`; a missing, broken or other file is a ValueError that names it."""
     try:
-        return json.loads(path.read_text(encoding="utf8"))
+        found = json.loads(path.read_text(encoding="utf8"))
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON ({error}).") from None
+    missing = [key for key in needs if not isinstance(found, dict) or key not in found]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}: it is not the file that is looked for here.")
+    return found
+
+
+class _Plain(yaml.SafeLoader):
+    """YAML of plain values: no tag, no alias (a few lines of them can spell gigabytes), no key twice."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        for what, name in (("an alias", getattr(event, "anchor", None)), ("a tag", getattr(event, "tag", None))):
+            if name is not None:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{what} ({name}) where a plain value should be", problem_mark=event.start_mark
+                )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
+        if twice is not None:
+            raise yaml.MarkedYAMLError(problem=f"'{twice}' is given twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str) -> Any:
+    """Return the values that a YAML text spells; what is not plain YAML is a ValueError with the line."""
+    try:
+        return _Plain(text).get_single_data()
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ValueError(f"not plain YAML: {error.problem}{line}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"not plain YAML: {str(error).splitlines()[0]}") from None
+
+
+def read_yaml(path: Path, what: str) -> Any:
+    """Read YAML of plain values; a missing or other file is a ValueError that calls it `what` and names it."""
+    if not path.is_file():
+        raise ValueError(f"{what} {path} does not exist.")
+    try:
+        return parse_yaml(path.read_text(encoding="utf8"))
+    except ValueError as error:  # also of bytes that are not UTF-8
+        raise ValueError(f"{what} {path} is {error}.") from None
+
+
+def check_output(target: Path, *sources: Path) -> None:
+    """Raise ValueError where a result would replace one of the files that it is made from, or a folder."""
+    for source in sources:
+        if target.exists() and source.exists() and target.samefile(source):
+            raise ValueError(f"{target} is both input and output: give the result another name.")
+    if target.is_dir():
+        raise ValueError(f"{target} is a folder: give the name of a file to write.")
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:

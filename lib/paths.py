@@ -10,6 +10,7 @@ RUNS = ROOT / "runs"
 REPORTS = ROOT / "reports"
 EMBEDDED = ROOT / "lib" / "data" / "embedded"
 
+CODE = ("lib", "notebooks", "params", "tests", "scripts", "docs", "benchmarks", ".git", ".venv")  # never a place for results
 STUDIES = ("latent_extraction", "mlp_head", "vit_scaling", "opamp_transfer", "noise2noise")
 
 

@@ -3,8 +3,11 @@
 import os
 import platform
 import random
+import re
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -12,7 +15,7 @@ import numpy as np
 import torch
 
 from lib import paths
-from lib.config import StudyConfig
+from lib.config import DEVICE, StudyConfig
 
 PACKAGES = (
     "torch",
@@ -50,21 +53,28 @@ def generator(*keys: int, device: torch.device | str = "cpu") -> torch.Generator
 
 
 def start(config: StudyConfig) -> Runtime:
-    """Seed everything, choose device and precision, and return them; a device that is not there is a ValueError."""
+    """Seed everything, choose device and precision, and return them; a device that is not there is a ValueError.
+
+    An operation without a deterministic implementation is an error on a CPU, where every study is tested, and a warning on a
+    GPU, where its alternative may not exist; the parameter `deterministic: false` asks for neither.
+    """
+    device = choose_device(config.device)
+    _check_devices(getattr(config, "devices", 1), device)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on CUDA
     random.seed(config.seed)
     np.random.seed(config.seed)
     torch.manual_seed(config.seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(getattr(config, "deterministic", True), warn_only=device.type == "cuda")
     torch.utils.deterministic.fill_uninitialized_memory = False
     threads = config.num_threads or len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
     torch.set_num_threads(threads)
-    device = choose_device(config.device)
     return Runtime(device, choose_precision(config.precision, device), config.seed, threads, time.time())
 
 
 def choose_device(name: str) -> torch.device:
     """Resolve auto, cpu, cuda or cuda:N."""
+    if not re.fullmatch(DEVICE, name):
+        raise ValueError(f"The device is '{name}', but it should be auto, cpu, cuda or cuda:N, such as cuda:0.")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
@@ -75,8 +85,30 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def _check_devices(wanted: int, device: torch.device) -> None:
+    count = torch.cuda.device_count() if device.type == "cuda" else wanted
+    if wanted > count:
+        raise ValueError(f"Parameter 'devices' is {wanted}, but this machine has {count} CUDA devices: use {count} at most.")
+
+
+@contextmanager
+def fitting_in_memory(advice: str) -> Iterator[None]:
+    """Turn running out of GPU or CPU memory into a ValueError whose sentence ends with `advice`: what to lower."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        said = str(error).splitlines()[0] if str(error) else "no size told"
+        if isinstance(error, torch.OutOfMemoryError):
+            raise ValueError(f"Out of GPU memory ({said}): {advice}.") from error
+        if isinstance(error, MemoryError) or "can't allocate memory" in said:
+            raise ValueError(f"Out of memory ({said}): {advice}.") from error
+        raise
+
+
 def choose_precision(name: str, device: torch.device) -> str:
-    """Resolve `auto` to bf16-mixed on CUDA and 32-true elsewhere."""
+    """Resolve `auto` to bf16-mixed on CUDA and 32-true elsewhere; 16-mixed on a CPU is a ValueError: it would become bfloat16."""
+    if name == "16-mixed" and device.type == "cpu":
+        raise ValueError("Parameter 'precision' is '16-mixed', which a CPU does not have: use bf16-mixed, 32-true or auto.")
     if name != "auto":
         return name
     return "bf16-mixed" if device.type == "cuda" else "32-true"

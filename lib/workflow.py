@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import yaml
-
 from lib import paths
+from lib.config import read_params
 from lib.sources import sources
 
 EMBEDDED = {  # study -> what it reads from lib/data/embedded when the user brings no data
@@ -44,12 +43,12 @@ def inputs(study: str, profile: str) -> list[str]:
 
 def _before(study: str, profile: str, params: Path) -> list[Path]:
     """Return the mark of the study that must run first."""
-    values = yaml.safe_load(params.read_text(encoding="utf8")) if params.is_file() else {}
+    values = read_params(params) if params.is_file() else {}
     return [paths.BUILD / profile / AFTER[study] / "executed.stamp"] if study in AFTER and not values.get("checkpoint") else []
 
 
 def _data(study: str, params: Path) -> list[Path]:
-    values = yaml.safe_load(params.read_text(encoding="utf8")) if params.is_file() else {}
+    values = read_params(params) if params.is_file() else {}
     named = [values[k] for k in DATA_PARAMETERS if values.get(k)]
     given = [paths.resolve(name) for names in named for name in (names if isinstance(names, list) else [names])]
     if not given:

@@ -232,7 +232,7 @@ def test_checkpoint_that_runs_code_is_refused(tmp_path, capsys):
 
 def test_checkpoints_that_do_not_fit_are_refused_by_name(tmp_path):
     path = tmp_path / "net.ckpt"
-    with pytest.raises(ValueError, match="there is no file"):
+    with pytest.raises(ValueError, match="There is no file"):
         load_pretrained(path)
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match="no plain checkpoint"):

@@ -147,7 +147,7 @@ def test_incomplete_users_grid_is_named(tmp_path, drop, message):
 
 def test_unreadable_or_absent_file_is_a_sentence(tmp_path):
     (tmp_path / "x.h5").write_text("not hdf5")
-    with pytest.raises(ValueError, match="not a readable HDF5"):
+    with pytest.raises(ValueError, match="cannot be read as HDF5"):
         SpectralGrid.load(tmp_path / "x.h5")
     with pytest.raises(ValueError, match="no such grid file"):
         SpectralGrid.load(tmp_path / "y.h5")

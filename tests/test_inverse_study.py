@@ -206,7 +206,10 @@ def test_simulation_stands_beside_the_prediction():
     [
         (lambda p: (p / "spec.yaml").write_text("gian: {goal: max}"), "unknown metric 'gian'"),
         (lambda p: (p / "model/inverse/inverse.json").unlink(), "holds no inverse model"),
-        (lambda p: (p / "model/inverse/mixture.safetensors").write_bytes(b"x"), "mixture.safetensors does not fit"),
+        (
+            lambda p: (p / "model/inverse/mixture.safetensors").write_bytes(b"x"),
+            "mixture.safetensors is truncated or no safetensors",
+        ),
         (lambda p: (p / "model/inverse/space.json").write_text("{}"), "names"),
         (lambda p: (p / "spec.yaml").unlink(), "does not exist"),
     ],

@@ -17,7 +17,7 @@ def write(folder, n=40, edit=None):
     """Write a small op-amp folder; `edit(name, features, targets)` may spoil it."""
     rng = np.random.default_rng(0)
     for process, names in opamp.FILES.items():
-        x = pd.DataFrame(rng.uniform(1, 9, (n, 3)), columns=FEATURES)
+        x = pd.DataFrame(rng.uniform(1, 9, (n, 3)), columns=FEATURES).assign(ibias=lambda x: 1e-6 * x.ibias)
         y = pd.DataFrame(rng.uniform(10, 99, (n, 3)), columns=TARGETS)
         if edit:
             x, y = edit(process, x, y)

@@ -229,13 +229,13 @@ def test_predict_refuses_what_does_not_fit_in_a_sentence(results, tmp_path, caps
     (tmp_path / "model").mkdir()
     vit_scaling.publish(results, results.best_vit(), tmp_path / "model")
     call = ["predict", "--model", str(tmp_path / "model"), "--out", str(tmp_path / "y.csv"), "--in"]
-    assert main([*call, str(tmp_path / "none.h5")]) == 2
+    assert main([*call, str(tmp_path / "none.h5")]) == 1
     assert "none.h5" in capsys.readouterr().err
-    assert main(["predict", "--model", str(tmp_path), "--in", "x", "--out", "y"]) == 2
+    assert main(["predict", "--model", str(tmp_path), "--in", "x", "--out", "y"]) == 1
     assert "model.safetensors" in capsys.readouterr().err
     other = save_toy_grid(tmp_path / "other.safetensors", pixels=100)
     source = GeneratedSpectra(type(results.grid).load(other), 4, norm="none")
-    assert main([*call, str(source.write_hdf5(tmp_path / "b.h5"))]) == 2
+    assert main([*call, str(source.write_hdf5(tmp_path / "b.h5"))]) == 1
     assert "resample" in capsys.readouterr().err
 
 

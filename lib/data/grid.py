@@ -10,12 +10,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy.interpolate import CubicSpline
 
+from lib.data.legible import legible
 from lib.files import replacing
 from lib.paths import EMBEDDED
+from lib.weights import read_weights
 
 DEFAULT_FILE = EMBEDDED / "spectral_grid.safetensors"
 SAMPLE_BLOCK = 1024
@@ -121,11 +122,10 @@ class SpectralGrid:
             raise ValueError(f"{path}: no such grid file; give a .safetensors grid or an HDF5 file of spectra")
         if path.suffix != ".safetensors":
             return cls.from_spectra(*read_spectra(path), metadata={"source": path.name})
-        with safe_open(path, framework="pt") as file:
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            header = json.loads((file.metadata() or {}).get("grid", "{}"))
-        if "nodes" not in header:
-            raise ValueError(f"{path}: no grid header; this safetensors file was not written by SpectralGrid.save")
+        stored, metadata = read_weights(path)
+        header = json.loads(metadata.get("grid", "{}"))
+        if not {"nodes", "ranges", "metadata", "fingerprint"} <= set(header):
+            raise ValueError(f"{path}: no grid header; this file was not written by SpectralGrid.save")
         if fingerprint_of(stored) != header["fingerprint"]:
             raise ValueError(f"{path}: contents do not match their fingerprint; restore the file or build it again")
         return cls(
@@ -285,15 +285,12 @@ def read_spectra(path):
     `names` is a data set, or an attribute of `labels` or of the file.
     Raises ValueError naming the file and the data set that is absent.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            absent = [key for key in ("labels", "flux", "wave") if key not in file]
-            if absent:
-                raise ValueError(f"{path}: no data set {absent[0]!r}; a grid file holds labels, flux and wave")
-            labels, flux, wave = (file[key][()] for key in ("labels", "flux", "wave"))
-            names = file["names"][()] if "names" in file else file["labels"].attrs.get("names", file.attrs.get("names"))
-    except OSError as error:
-        raise ValueError(f"{path}: not a readable HDF5 file ({error})") from error
+    with legible(path), h5py.File(path, "r") as file:
+        absent = [key for key in ("labels", "flux", "wave") if not isinstance(file.get(key), h5py.Dataset)]
+        if absent:
+            raise ValueError(f"{path}: no data set {absent[0]!r}; a grid file holds labels, flux and wave")
+        labels, flux, wave = (file[key][()] for key in ("labels", "flux", "wave"))
+        names = file["names"][()] if "names" in file else file["labels"].attrs.get("names", file.attrs.get("names"))
     if names is None:
         raise ValueError(f"{path}: no label names; add a data set `names` or the attribute `names` of `labels`")
     return [n.decode() if isinstance(n, bytes) else str(n) for n in names], labels, flux, wave

@@ -52,7 +52,10 @@ class LabelScaler:
 
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> "LabelScaler":
-        """Rebuild a scaler."""
+        """Rebuild a scaler; ValueError where `state` is none."""
+        absent = [key for key in ("kind", "names", "shift", "scale") if not isinstance(state, dict) or key not in state]
+        if absent:
+            raise ValueError(f"A label scaler needs kind, names, shift and scale; this one lacks {', '.join(absent)}.")
         return cls(state["kind"], *(tuple(state[key]) for key in ("names", "shift", "scale")))
 
     @staticmethod

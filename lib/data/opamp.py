@@ -1,5 +1,10 @@
 """Op-amp designs of two processes: the competition's CSV layout, what is wrong with its rows, and the scaling."""
 
+import csv
+import gzip
+import re
+import warnings
+import zlib
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -14,6 +19,7 @@ FILES = {
     "source": ("source/pretrain_design_features.csv", "source/pretrain_targets.csv"),
     "target": ("target/target_design_features.csv", "target/target_targets.csv"),
 }
+MARKUP = re.compile(r"[$`\\\x00-\x1f]|!\[")  # what prose, formulas and chart labels would not show as it stands
 UGF_FAILED = 1e11  # Hz; what the competition's simulator wrote when the gain never crossed one
 UNIT_RATIO = 100.0  # medians of one column that differ more than this between the processes are in different units
 
@@ -53,8 +59,8 @@ def load(data_dir: str | Path, name: str = "5t_opamp", targets: list[str] | None
     """
     base = paths.resolve(data_dir)
     folder = base / "01_train_set" / name
-    if not folder.is_dir():
-        known = sorted(p.name for p in (base / "01_train_set").glob("*") if p.is_dir())
+    known = sorted(p.name for p in (base / "01_train_set").glob("*") if p.is_dir())
+    if name not in known:  # so that no name leads out of the folder
         found = f"it holds {', '.join(known)}" if known else "that folder has no 01_train_set"
         raise ValueError(f"No op-amp '{name}' under {base}: {found}; expected {folder}/source and /target.")
     return _read(folder, targets)
@@ -63,8 +69,8 @@ def load(data_dir: str | Path, name: str = "5t_opamp", targets: list[str] | None
 def embedded(name: str = "5t_opamp", targets: list[str] | None = None) -> OpAmpFrames:
     """Read the data set that ships with the project."""
     folder = paths.EMBEDDED / "opamp" / name
-    if not folder.is_dir():
-        known = sorted(p.name for p in folder.parent.glob("*") if p.is_dir())
+    known = sorted(p.name for p in folder.parent.glob("*") if p.is_dir())
+    if name not in known:
         raise ValueError(f"No embedded op-amp '{name}': the embedded ones are {', '.join(known)}.")
     return _read(folder, targets)
 
@@ -110,15 +116,19 @@ def _join(features_file: Path, targets_file: Path, targets: list[str] | None) ->
 
 
 def read_numbers(file: Path) -> pd.DataFrame:
-    """Read a CSV of finite numbers; ValueError names the file, the column and the first bad line."""
+    """Read a CSV of finite numbers; ValueError names the file, the column and the first bad line.
+
+    Columns are known by their names, in any order.
+    """
     try:
-        frame = pd.read_csv(file)
-    except (OSError, EOFError, UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        names = _header(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header is no matter of taste
+            frame = pd.read_csv(file, names=names, header=0, index_col=False, low_memory=False)
+    except (OSError, EOFError, csv.Error, zlib.error, ValueError, pd.errors.ParserWarning) as error:
         raise ValueError(f"{file} is not a readable CSV file ({str(error).splitlines()[0]}).") from None
     if frame.empty:
         raise ValueError(f"{file} holds no rows.")
-    if frame.columns.duplicated().any() or any(c.startswith("Unnamed") for c in frame.columns):
-        raise ValueError(f"{file} needs a header with one distinct name per column; it has {list(frame.columns)}.")
     numbers = frame.apply(pd.to_numeric, errors="coerce")
     bad = ~np.isfinite(numbers.to_numpy(float))
     if bad.any():
@@ -126,6 +136,22 @@ def read_numbers(file: Path) -> pd.DataFrame:
         shown = f"line {row + 2}, column '{frame.columns[column]}' is '{frame.iat[row, column]}'"
         raise ValueError(f"{file}, {shown}, not a finite number.")
     return numbers.astype(float)
+
+
+def _header(file: Path) -> list[str]:
+    """Return the column names; ValueError where there are none, or where two are the same."""
+    with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8-sig", newline="") as lines:
+        names = [name.strip() for name in next(csv.reader(lines), [])]
+    if not names:
+        raise ValueError("it is empty")
+    if len(set(names)) < len(names) or "" in names:
+        raise ValueError(f"its header needs one distinct name per column, but it is {names}")
+    odd = [name for name in names if MARKUP.search(name)]
+    if odd:
+        raise ValueError(f"its header names a column {odd[0]!r}: no $, backtick, backslash, ![ or control character, please")
+    if any(re.fullmatch(r"[-+.\d][-+.\deE]*", name) for name in names):
+        raise ValueError(f"its first line should name the columns, but it is {names}")
+    return names
 
 
 def _check_units(source: pd.DataFrame, target: pd.DataFrame, folder: Path) -> None:

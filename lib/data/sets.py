@@ -8,13 +8,14 @@ import numpy as np
 import torch
 
 from lib import paths
-from lib.config import StudyConfig, param
+from lib.config import StudyConfig, check_files, param
 from lib.data.batches import Source
 from lib.data.generated import GeneratedSpectra
 from lib.data.grid import SpectralGrid
 from lib.data.noise import preset
 from lib.data.spectra import SpectraDataset
-from lib.data.spectra.layout import WAVE, opened
+from lib.data.spectra.layout import check_shapes, opened, read_wave
+from lib.data.units import check_units
 from lib.data.views import Kept
 from lib.data.windows import pixel_slice
 from lib.files import fingerprint
@@ -49,10 +50,7 @@ class SpectraConfig(StudyConfig):
 
     def check_spectra(self) -> None:
         """Raise ValueError for parameters that contradict each other."""
-        if len(self.window_aa) not in (0, 2):
-            raise ValueError(f"'window_aa' is {self.window_aa}; give [low, high] in Angstrom or an empty list.")
-        if self.train_path and not (self.val_path and self.test_path):
-            raise ValueError("'train_path' is given without 'val_path' and 'test_path'; the three sets belong together.")
+        check_files(self)
         if "log_g" not in self.labels:
             raise ValueError(f"'labels' is {self.labels}; log_g must be among them.")
         if self.mask_ratio < 1 and not self.train_path:
@@ -67,6 +65,7 @@ class SpectraConfig(StudyConfig):
 def open_grid(config: SpectraConfig) -> SpectralGrid:
     """Open the grid, cut to the window."""
     grid = SpectralGrid.load(paths.resolve(config.grid_path)) if config.grid_path else SpectralGrid.default()
+    check_units({"wave": grid.wave, **grid.nodes}, config.grid_path or "the embedded grid")
     return cut(grid, *config.window_aa) if config.window_aa else grid
 
 
@@ -97,7 +96,9 @@ def _from_files(config: SpectraConfig, files: str | list[str], n: int, device: t
     files = [locate(config, f) for f in ([files] if isinstance(files, str) else files)]
     mask = {"mask_path": _window_mask(config, files[0])} if config.window_aa else {"mask_ratio": config.mask_ratio}
     options = {"labels": config.labels, "norm": "none", "device": device, "seed": config.seed, "noise_level": level}
-    return SpectraDataset.from_hdf5(files, n, **options, **mask)
+    found = SpectraDataset.from_hdf5(files, n, **options, **mask)
+    check_units({"wave": found.wave, **found.table}, str(files[0]))
+    return found
 
 
 def locate(config: SpectraConfig, name: str) -> Path:
@@ -111,7 +112,8 @@ def locate(config: SpectraConfig, name: str) -> Path:
 def _window_mask(config: SpectraConfig, file: Path) -> Path:
     """Write the window of a file's pixels as a mask that the reader takes; returns its path."""
     with opened(file) as spectra:
-        wave = spectra[WAVE][()]
+        check_shapes(spectra)
+        wave = read_wave(spectra)
     mask = np.zeros(len(wave), np.uint8)
     mask[pixel_slice(wave, *config.window_aa, multiple=64)] = 1
     path = config.out / "pixels.npy"

@@ -49,7 +49,8 @@ def pixel_slice(wave: Any, low_aa: float, high_aa: float, *, multiple: int = 1) 
     start = stop - (stop - start) // multiple * multiple
     if stop <= start:
         raise ValueError(
-            f"The window {low_aa:g} to {high_aa:g} A holds no {multiple} pixels of a spectrum of {wave[0]:g} to {wave[-1]:g} A."
+            f"The window {low_aa:g} to {high_aa:g} A holds no {multiple} pixels of a spectrum of {wave[0]:g} to {wave[-1]:g} A; "
+            "wavelengths are expected in Angstrom, the smaller one first."
         )
     return slice(int(start), int(stop))
 

@@ -52,6 +52,12 @@ def check_designs(frame: pd.DataFrame, space: Space, source: str) -> pd.DataFram
         raise ValueError(f"{source} lacks the columns {', '.join(missing)}; a start needs {', '.join(space.names)}.")
     if frame.empty:
         raise ValueError(f"{source} holds no designs.")
+    for name, low, high in zip(space.names, space.low, space.high, strict=True):
+        if not frame[name].between(low - 1e-9 * abs(low), high + 1e-9 * abs(high)).any():
+            seen = f"{frame[name].min():.3g} to {frame[name].max():.3g}"
+            raise ValueError(
+                f"{source}: '{name}' is {seen}, the model's designs {low:.3g} to {high:.3g}: use the same unit and range."
+            )
     return frame[space.names].astype(float)
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from lib.data.opamp import Scaler, read_numbers
@@ -21,6 +20,7 @@ from lib.inverse.surrogate import ScaledSurrogate, Surrogate
 from lib.models.ensemble import Ensemble, EnsembleConfig
 from lib.models.mdn import MDN, MDNConfig
 from lib.runtime import generator
+from lib.weights import fill, read_weights
 
 UNIT_SD = 12**-0.5  # the mixture speaks unit coordinates, standardised as a uniform variable
 
@@ -108,7 +108,7 @@ class InverseModel:
     @classmethod
     def load(cls, folder: Path, device: Any = "cpu") -> "InverseModel":
         """Read what `save` wrote; ValueError names the file that is missing or does not fit."""
-        state = read_json(folder / "inverse.json")
+        state = read_json(folder / "inverse.json", ("ensemble", "mixture", "low", "high"))
         space = Space.checked(read_json(folder / "space.json"))
         y_scaler = Scaler.read(folder / "y_scaler.json")
         known = read_numbers(folder / "known.csv")
@@ -119,12 +119,8 @@ class InverseModel:
         except (KeyError, TypeError) as error:
             raise ValueError(f"{folder / 'inverse.json'} does not describe an inverse model ({error}).") from None
         for name, net in (("ensemble", ensemble), ("mixture", mixture)):
-            try:
-                net.load_state_dict(load_file(folder / f"{name}.safetensors"))
-            except (OSError, SafetensorError, RuntimeError) as error:
-                said = str(error).splitlines()[0]
-                raise ValueError(f"{folder / name}.safetensors does not fit inverse.json ({said}).") from None
-            net.to(device).eval().requires_grad_(False)
+            file = folder / f"{name}.safetensors"
+            fill(net, read_weights(file)[0], file).to(device).requires_grad_(False)
         return cls(ensemble, mixture, space, y_scaler, *limits, known)
 
 

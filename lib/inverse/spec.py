@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from lib import paths
+from lib.files import read_yaml
 
 GOALS = ("min", "max", "target", "range")
 KEYS = ("goal", "value", "band", "weight")
 TOLERANCE = 0.05  # relative; a `target` is met within it
+LARGEST = 1e300  # what a float can hold, with room for sums
 SLACK = 0.01  # relative; the search aims that far inside a band
 
 
@@ -38,14 +39,7 @@ Spec = dict[str, Goal]
 
 def load(path: str | Path, metrics: list[str]) -> Spec:
     """Read a SPEC.yaml for a model of `metrics`; a bad one is a ValueError with one sentence."""
-    file = paths.resolve(path)
-    if not file.is_file():
-        raise ValueError(f"Specification {file} does not exist.")
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"Specification {file} is not plain YAML: {str(error).splitlines()[0]}.") from None
-    return parse(content, metrics)
+    return parse(read_yaml(paths.resolve(path), "Specification"), metrics)
 
 
 def parse(content: Any, metrics: list[str]) -> Spec:
@@ -96,7 +90,7 @@ def _number(name: str, key: str, value: Any) -> float | None:
         return None
     if isinstance(value, str) and _spells_number(value):
         raise ValueError(f"Specification of {name}: {key} is the text '{value}': YAML reads 1e6 as text, write 1.0e+6.")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
         raise ValueError(f"Specification of {name}: {key} is {value!r}, but it should be a finite number.")
     return float(value)
 

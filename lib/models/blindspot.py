@@ -8,13 +8,14 @@ original checkpoints. The blind spot is exact in `eval` mode; batch statistics l
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 import torch.nn.functional as F
-from lightning.fabric.utilities.data import AttributeDict
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from lib.files import read_json
+from lib.weights import fill, read_weights
 
 SLOPE = 0.1  # of every LeakyReLU
 DIRECTIONS = ("forward", "mean", "concat")
@@ -251,19 +252,11 @@ def load_pretrained(path: str | Path) -> BlindSpotDenoiser:
     Raises ValueError for a file that holds more than tensors and plain values, or weights that do not fit.
     """
     path = Path(path)
-    if not path.exists():
-        raise ValueError(f"load_pretrained: there is no file {path}.")
-    state = load_file(path) if path.suffix == ".safetensors" else _read_checkpoint(path)
-    state = {name.removeprefix("model."): value for name, value in state.items() if isinstance(value, Tensor)}
+    state = {name.removeprefix("model."): value for name, value in read_weights(path)[0].items()}
     side = path.with_suffix(".json")
-    config = BlindSpotConfig(**json.loads(side.read_text())) if side.exists() else _config_of(state, path)
-    model = BlindSpotDenoiser(config)
+    model = BlindSpotDenoiser(_stored_config(side) if side.exists() else _config_of(state, path))
     expected = model.state_dict()
-    wrong = [name for name, value in expected.items() if name not in state or state[name].shape != value.shape]
-    if wrong:
-        raise ValueError(f"load_pretrained: {path}: {len(wrong)} weights are absent or misshapen, first {wrong[0]!r}.")
-    model.load_state_dict({name: state[name] for name in expected})
-    return model.eval()
+    return fill(model, {name: value for name, value in state.items() if name in expected}, path)
 
 
 def save_pretrained(model: BlindSpotDenoiser, path: str | Path) -> None:
@@ -273,25 +266,20 @@ def save_pretrained(model: BlindSpotDenoiser, path: str | Path) -> None:
     path.with_suffix(".json").write_text(json.dumps(asdict(model.config), indent=1))
 
 
-def _read_checkpoint(path: Path) -> dict:
-    """Read a torch file without running any code that it might hold."""
-    try:
-        with torch.serialization.safe_globals([AttributeDict]):
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "it is empty"
-        raise ValueError(f"load_pretrained: {path} is no plain checkpoint of tensors: {reason}") from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else {}
-    if not state:
-        raise ValueError(f"load_pretrained: {path} holds no state dict.")
-    return state
+def _stored_config(path: Path) -> BlindSpotConfig:
+    """Read the JSON that `save_pretrained` writes; files from before a field existed keep its default."""
+    state = read_json(path, ("num_layers", "embed_dim", "kernel_size"))
+    odd = sorted(set(state) - set(BlindSpotConfig.__dataclass_fields__))
+    if odd:
+        raise ValueError(f"{path} has the unknown key {odd[0]!r}: it does not describe a blind-spot denoiser.")
+    return BlindSpotConfig(**state)
 
 
 def _config_of(state: dict, path: Path) -> BlindSpotConfig:
     """Read the shape of the network off its weights."""
     first = state.get("encoders.0.conv.weight")
-    if first is None:
-        raise ValueError(f"load_pretrained: {path} has no 'encoders.0.conv.weight'; it is no blind-spot denoiser.")
+    if first is None or first.ndim != 3:
+        raise ValueError(f"{path} has no 'encoders.0.conv.weight' (channels, inputs, taps); it is no blind-spot denoiser.")
     depth = sum(name.startswith("encoders.") and name.endswith(".conv.weight") for name in state) - 1
     width, channels, taps = first.shape
     return BlindSpotConfig(depth, width, taps, input_sigma=channels == 2, use_bn="encoders.0.bn.weight" in state)

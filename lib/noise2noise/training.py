@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from lib.data.images import PairedImages, add_noise
 from lib.files import read_json, replacing, write_csv, write_json
@@ -18,6 +17,7 @@ from lib.models.shared_latent import SharedLatentConfig, SharedLatentDenoiser, c
 from lib.noise2noise.recipes import Recipe
 from lib.runs import cached
 from lib.train import Task, TensorBatches, fit
+from lib.weights import fill, read_weights
 
 OUTPUTS = ("cross_a", "cross_b", "same_a", "same_b")
 SNAPSHOTS = (1, 2, 3, 5, 10, 20, 30, 50)  # epochs after which an output image is kept
@@ -82,19 +82,10 @@ def save_model(model, folder: Path, **notes):
 
 def load_model(folder: Path):
     """Return the network that `save_model` wrote; a ValueError names what is missing."""
-    settings = read_json(folder / "model.json")
-    if not (folder / "weights.safetensors").is_file():
-        raise ValueError(f"{folder / 'weights.safetensors'} does not exist; give the folder of a trained model")
-    missing = [name for name in SharedLatentConfig.__dataclass_fields__ if name not in settings]
-    if missing:
-        raise ValueError(f"{folder / 'model.json'} lacks {', '.join(missing)}; give the folder of a trained model")
+    settings = read_json(folder / "model.json", tuple(SharedLatentConfig.__dataclass_fields__))
     sizes = {name: settings[name] for name in SharedLatentConfig.__dataclass_fields__}
     model = SharedLatentDenoiser(SharedLatentConfig(**sizes | {"features": tuple(sizes["features"])}))
-    try:
-        model.load_state_dict(load_file(folder / "weights.safetensors"))
-    except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{folder / 'weights.safetensors'} does not fit model.json: {str(error).splitlines()[0]}") from error
-    return model.eval()
+    return fill(model, read_weights(folder / "weights.safetensors")[0], folder / "weights.safetensors")
 
 
 def _compute(folder: Path, *, point, train, val, runtime):

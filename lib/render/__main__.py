@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from lib.commands import end
 from lib.render.compare import render_compare
 from lib.render.index import render_index
 from lib.render.page import render
@@ -22,17 +23,17 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("first", "second", "target"):
         compare.add_argument(name, type=Path)
     chosen = parser.parse_args(arguments)
-    try:
-        if chosen.command == "page":
-            render(chosen.notebook, chosen.target)
-        elif chosen.command == "compare":
-            render_compare(chosen.first, chosen.second, chosen.target)
-        else:
-            render_index(chosen.folder.resolve())
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return end(lambda: run(chosen))
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Run the chosen command."""
+    if chosen.command == "page":
+        render(chosen.notebook, chosen.target)
+    elif chosen.command == "compare":
+        render_compare(chosen.first, chosen.second, chosen.target)
+    else:
+        render_index(chosen.folder.resolve())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from lib.files import read_json
 from lib.render.page import write_page
 
 NEEDED = ("schema", "study", "params", "facts", "claims", "provenance", "data", "title")
+CLAIM, FACT = {"id", "zh", "en", "verdict", "value", "low", "high"}, {"zh", "en", "value"}
+VERDICTS = ("supported", "refuted", "inconclusive", "not_tested")
 SAME = 1e-9  # relative: numbers closer than this are the same number
 
 
@@ -21,10 +23,11 @@ def render_compare(first: Path, second: Path, target: Path) -> None:
 
 def read_results(file: Path) -> dict[str, Any]:
     """Read a results.json; ValueError where it is something else."""
-    found = read_json(file)
-    missing = [k for k in NEEDED if not isinstance(found, dict) or k not in found]
-    if missing:
-        raise ValueError(f"{file} is no results.json of this collection: it lacks {', '.join(missing)}.")
+    found = read_json(file, NEEDED)
+    odd = [c for c in found["claims"] if not isinstance(c, dict) or not set(c) >= CLAIM or c["verdict"] not in VERDICTS]
+    odd += [f for f in found["facts"].values() if not isinstance(f, dict) or not set(f) >= FACT]
+    if odd:
+        raise ValueError(f"{file} is no results.json of this collection: it has the claim or fact {str(odd[0])[:80]}.")
     return found
 
 

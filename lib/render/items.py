@@ -57,7 +57,7 @@ def figure(payload: Payload, image: str) -> str:
     alt = payload["alt"]
     text = escape(f"{alt['zh']} / {alt['en']}", quote=True)
     return (
-        f'<figure id="{escape(payload["id"])}"><img alt="{text}" src="data:image/png;base64,{shrunk(image)}">'
+        f'<figure id="{escape(payload["id"])}"><img alt="{text}" src="data:image/png;base64,{escape(shrunk(image))}">'
         f"<figcaption>{both(payload['caption'])}<small><code>{escape(payload['file'])}</code></small></figcaption></figure>"
     )
 
@@ -76,14 +76,14 @@ def shrunk(image: str) -> str:
 def claim(c: dict[str, Any]) -> str:
     """Render a verdict with its sentence."""
     return (
-        f'<div class="claim {c["verdict"]}" id="claim-{escape(c["id"])}"><p class=head><b>{escape(c["id"])}</b> {badge(c)}'
+        f'<div class="claim {escape(c["verdict"])}" id="claim-{escape(c["id"])}"><p class=head><b>{escape(c["id"])}</b> {badge(c)}'
         f"<span>{both(c)}</span></p><div>{both(c['text'], 'p')}</div></div>"
     )
 
 
 def badge(c: dict[str, Any]) -> str:
     """Return the verdict as a coloured word."""
-    return f'<span class="verdict {c["verdict"]}">{both(term(c["verdict"]), markdown=False)}</span>'
+    return f'<span class="verdict {escape(c["verdict"])}">{both(term(c["verdict"]), markdown=False)}</span>'
 
 
 def interval(c: dict[str, Any]) -> str:

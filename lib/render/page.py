@@ -18,7 +18,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from lib.files import write_text
-from lib.render.guard import check_offline
+from lib.render.guard import check_offline, policy
 from lib.render.items import badge, interval, item
 from lib.render.text import both, html
 from lib.report.claims import Criterion
@@ -60,7 +60,7 @@ def render_failed(notebook: Path | None, target: Path, failure: dict[str, Any]) 
 
 def write_page(target: Path, template: str, **values: Any) -> None:
     """Fill a template, refuse anything remote in it, and write it atomically."""
-    text = environment().get_template(template).render(css=css(), font=font(), script=script(), **values)
+    text = environment().get_template(template).render(css=css(), font=font(), script=script(), policy=policy(script()), **values)
     check_offline(text, str(target), script())
     write_text(target, text)
 
@@ -115,7 +115,7 @@ def _code(page: Page, cell: NotebookNode) -> None:
 def _output(page: Page, data: dict[str, Any]) -> None:
     if MIME not in data:
         if "image/png" in data:
-            page.body.append(f'<figure><img alt="" src="data:image/png;base64,{data["image/png"].strip()}"></figure>')
+            page.body.append(f'<figure><img alt="" src="data:image/png;base64,{escape(data["image/png"].strip())}"></figure>')
         return
     payload = json.loads(data[MIME])
     if payload["kind"] == "summary":

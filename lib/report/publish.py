@@ -11,6 +11,12 @@ STAGING, READY = ".staging", ".publish"
 def open_staging(out: Path) -> Path:
     """Finish a publication that a kill interrupted, then return an empty staging folder inside `out`."""
     recover(out)
+    ours = any((out / name).is_file() for name in ("results.json", "run.log"))
+    foreign = [name for name in ("tables", "figures", "model") if (out / name).exists()]
+    if foreign and not ours:
+        raise ValueError(
+            f"The results folder {out} holds '{foreign[0]}' of something else, which would be replaced: name another."
+        )
     staging = out / STAGING
     remove_tree(staging)
     for name in ("tables", "figures", "model"):

@@ -62,6 +62,8 @@ def number(value: Any, digits: int = 4) -> str:
         return str(value)
     if isinstance(value, Integral):
         return f"{value:,}"
+    if abs(value) == float("inf"):
+        return "∞" if value > 0 else "-∞"
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         mantissa, exponent = f"{value:.{max(digits - 2, 1)}e}".split("e")
         return f"{mantissa}×10{str(int(exponent)).translate(SUPERSCRIPT)}"

@@ -4,7 +4,8 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
-from lib.progress import Progress
-from lib.runtime import Runtime
+from lib.progress import LOG, Progress
+from lib.runtime import Runtime, fitting_in_memory
 from lib.train.task import Task
+from lib.weights import read_weights
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def fit(
     monitor   the logged value that chooses the best epoch (val_<name>, or train_<name> without `val`)
     callbacks further Lightning callbacks, called after the history has its row
     trainer   further arguments of Lightning's Trainer: devices, num_nodes, strategy, logger, ...
-    Raises ValueError when the loss becomes NaN or infinite.
+    Raises ValueError when the loss becomes NaN or infinite, when memory runs out, or for an operation that cannot be repeated.
     """
     monitor = monitor if val is not None else monitor.replace("val_", "train_")
     best = ModelCheckpoint(
@@ -64,18 +66,32 @@ def fit(
     watchers: list[Callback] = [book, best, *callbacks]
     if patience is not None:
         watchers.append(EarlyStopping(monitor, patience=patience, mode=mode, check_on_train_epoch_end=True))
-    last = folder / "checkpoints" / "last.ckpt"
+    last = _resumable(folder / "checkpoints" / "last.ckpt")
     began = time.monotonic()
-    with _quiet(), book.progress:
+    smaller = (
+        f"lower 'batch_size' (now {getattr(train, 'batch_size', 'unknown')}) or the size of the model, or use another device"
+    )
+    with _quiet(), book.progress, fitting_in_memory(smaller), _repeatable(name):
         lightning = L.Trainer(
             **_settings(runtime, epochs, clip) | {"callbacks": watchers, "default_root_dir": folder} | trainer
         )
-        lightning.fit(task, train, val, ckpt_path=last if last.is_file() else None, weights_only=True)
-    state = torch.load(folder / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
-    task.load_state_dict(state["state_dict"])
+        lightning.fit(task, train, val, ckpt_path=last, weights_only=True)
+    task.load_state_dict(read_weights(folder / "checkpoints" / "best.ckpt")[0])
     task.to(runtime.device).eval()
     history = pd.DataFrame(book.rows)
     return Fitted(history, int(history.epoch[_best(history[monitor], mode)]), time.monotonic() - began)
+
+
+def _resumable(path: Path) -> Path | None:
+    """Return the checkpoint to resume from; None where there is none, or only half of one: then the training starts anew."""
+    if not path.is_file():
+        return None
+    try:
+        read_weights(path)
+    except ValueError as error:
+        LOG.warning("%s; the training starts anew", error)
+        return None
+    return path
 
 
 def _settings(runtime: Runtime, epochs: int, clip: float | None) -> dict[str, Any]:
@@ -126,6 +142,21 @@ class _History(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.rows = list(state["rows"])
+
+
+@contextmanager
+def _repeatable(name: str) -> Iterator[None]:
+    """Turn torch's refusal of an operation that is not deterministic into a ValueError that says what to do."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic implementation" not in str(error):
+            raise
+        operation = str(error).split(" does not have", 1)[0]
+        raise ValueError(
+            f"{name}: {operation} has no deterministic implementation, two runs would differ: use another operation or device, "
+            "or allow it with deterministic: false where the study has that parameter."
+        ) from error
 
 
 class _quiet(warnings.catch_warnings):  # noqa: N801  (reads as a verb)

@@ -6,9 +6,13 @@ import h5py
 import imageio.v3 as iio
 import nibabel
 import numpy as np
+from PIL import Image
+
+from lib.data.legible import legible
 
 SUFFIXES = (".npy", ".png", ".nii", ".nii.gz")
 FASTMRI_CONTRASTS = ("CORPD_FBK", "CORPDFS_FBK")  # proton density, and with fat suppression
+DAMAGED = (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError, Image.DecompressionBombError)
 RECONSTRUCTIONS = ("reconstruction_rss", "reconstruction_esc")
 
 
@@ -27,10 +31,11 @@ def read_array(path):
     """
     if not Path(path).is_file():
         raise ValueError(f"{path} does not exist")
-    try:
-        return _read(path)
-    except (OSError, nibabel.filebasedimages.ImageFileError) as error:
-        raise ValueError(f"{path}: cannot be read as the image that its name says ({error})") from error
+    with legible(path, "the image that its name says", DAMAGED):
+        array = _read(path)
+    if array.dtype.kind not in "fiubc":
+        raise ValueError(f"{path}: its values are {array.dtype}; expected numbers")
+    return array
 
 
 def _read(path):
@@ -53,10 +58,10 @@ def _grey(array, path):
 
 
 def _read_npy(path):
-    try:
-        return np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"{path}: not a plain numeric .npy array ({error})") from error
+    array = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a header that lies about its size takes no memory
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path}: not a plain numeric .npy array, but an archive of several")
+    return array
 
 
 def as_stack(array, name):
@@ -96,7 +101,7 @@ def fastmri_pairs(folder, reconstruction="auto", contrasts=FASTMRI_CONTRASTS):
     for path in sorted(Path(folder).glob("*.h5")):
         if not h5py.is_hdf5(path):
             raise ValueError(f"{path}: not an HDF5 file, or a broken one")
-        with h5py.File(path) as file:
+        with legible(path), h5py.File(path) as file:
             patient, acquisition = _attribute(file, "patient_id", path), _attribute(file, "acquisition", path)
             if acquisition not in contrasts:
                 continue

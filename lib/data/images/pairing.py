@@ -46,6 +46,10 @@ def check_pair(a, b, name, max_shift_px=1.5):
         raise ValueError(f"{name}: the two contrasts have the shapes {a.shape} and {b.shape}; a pair must be on one grid")
     busiest = np.sort(np.argsort(edge_energy(a))[-N_CHECKED * 2 :])
     picked = busiest[np.linspace(0, len(busiest) - 1, min(N_CHECKED, len(busiest))).astype(int)]
+    if min(edge_energy(stack[picked]).min() for stack in (a, b)) == 0:
+        raise ValueError(
+            f"{name}: images are constant where the other contrast shows something; a pair shows one anatomy twice"
+        )
     own, other = edge_correlation(a[picked], b[picked])
     dy, dx = shift_px(a[picked], b[picked])
     if np.hypot(dy, dx) > max_shift_px:

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
 
+from lib.data.legible import legible
 from lib.files import replacing
 
 WAVE = "spectrumdataset/wave"
@@ -32,6 +34,11 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 def check_shapes(file: h5py.File) -> tuple[int, int]:
     """Return (spectra, pixels) of an open file after checking that its three arrays are there and fit together."""
+    with legible(file.filename):
+        return _shapes(file)
+
+
+def _shapes(file: h5py.File) -> tuple[int, int]:
     for name in (WAVE, FLUX, ERROR):
         if not isinstance(file.get(name), h5py.Dataset):
             raise ValueError(f"{file.filename} has no data set '{name}': the layout needs {WAVE}, {FLUX} and {ERROR}.")
@@ -48,6 +55,39 @@ def check_shapes(file: h5py.File) -> tuple[int, int]:
         if data.dtype.kind != "f":
             raise ValueError(f"{file.filename}: '{data.name[1:]}' holds {data.dtype}, but it should hold floats.")
     return flux.shape
+
+
+def read_wave(file: h5py.File) -> np.ndarray:
+    """Return the wavelengths (L,) of an open file whose shapes were checked: finite and increasing."""
+    with legible(file.filename):
+        wave = file[WAVE][()].astype(np.float64)
+    if not np.isfinite(wave).all() or (np.diff(wave) <= 0).any():
+        raise ValueError(f"{file.filename}: '{WAVE}' should increase from pixel to pixel and be finite.")
+    return wave
+
+
+def blocks(
+    file: h5py.File, size: int, pixels: Any = slice(None), names: tuple[str, ...] = (FLUX, ERROR)
+) -> Iterator[tuple[slice, list[np.ndarray]]]:
+    """Read arrays of a checked file `size` rows at a time: the rows, and (b, L) float32 of each of `names` at `pixels`.
+
+    Raises ValueError naming file, array, row and pixel for a flux that is not finite, or an error that is not, or is negative.
+    """
+    total = len(file[FLUX])
+    for start in range(0, total, size):
+        rows = slice(start, min(start + size, total))
+        with legible(file.filename):
+            parts = [np.asarray(file[name][rows], np.float32)[:, pixels] for name in names]
+        for name, values in zip(names, parts, strict=True):
+            good = np.isfinite(values) if name == FLUX else np.isfinite(values) & (values >= 0)
+            if not good.all():
+                row, kept = np.argwhere(~good)[0]
+                pixel = np.arange(file[name].shape[1])[pixels][kept]
+                wanted = "finite" if name == FLUX else "finite and not negative"
+                raise ValueError(
+                    f"{file.filename}: '{name}' is {values[row, kept]} at row {start + row}, pixel {pixel}; it should be {wanted}."
+                )
+        yield rows, parts
 
 
 def write_hdf5(

@@ -8,7 +8,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lib.data.spectra.layout import ERROR, FLUX, WAVE, check_shapes, opened
+from lib.data.legible import legible
+from lib.data.spectra.layout import ERROR, FLUX, WAVE, check_shapes, opened, read_wave
 from lib.data.spectra.tables import read_table
 
 NAMES = (FLUX, ERROR)
@@ -51,7 +52,7 @@ class ShardReader:
             left = None if n is None else n - len(self)
             if left == 0:
                 break
-            with opened(path) as file:
+            with opened(path) as file, legible(path):
                 frames.append(self._add(file, path, labels, left))
         self.table = pd.concat(frames, ignore_index=True)
         if n is not None and len(self) < n:
@@ -91,9 +92,7 @@ class ShardReader:
 
     def _add(self, file: h5py.File, path: Path, labels: tuple[str, ...], left: int | None) -> pd.DataFrame:
         rows, _ = check_shapes(file)
-        wave = file[WAVE][()].astype(np.float64)
-        if not np.isfinite(wave).all() or (np.diff(wave) <= 0).any():
-            raise ValueError(f"{path}: '{WAVE}' should increase from pixel to pixel and be finite.")
+        wave = read_wave(file)
         if self.wave is None:
             self.wave = wave
         elif len(wave) != len(self.wave) or not np.allclose(wave, self.wave, rtol=1e-6, atol=0):
@@ -106,13 +105,11 @@ class ShardReader:
 
     def _read(self, shard: Shard, which: int, low: int, high: int, out: np.ndarray) -> None:
         place = shard.extents[which]
-        try:
+        with legible(shard.path):
             if place is None or shard.dtypes[which] != out.dtype:
                 self._file(shard.path)[NAMES[which]].read_direct(out, np.s_[low:high])
             else:
                 _read_runs(shard.path, place, low, high, out)
-        except OSError as error:
-            raise ValueError(f"{shard.path}: rows {low} to {high} of '{NAMES[which]}' cannot be read ({error}).") from None
 
     def _file(self, path: Path) -> h5py.File:
         """Return the open file; one handle per process, since HDF5 handles do not survive a fork."""

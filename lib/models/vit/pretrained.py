@@ -5,11 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from lib.models.vit.network import SpectrumViT, ViTConfig
+from lib.weights import fill, read_weights
 
 
 def save_pretrained(model: SpectrumViT, path: str | Path) -> None:
@@ -27,26 +27,21 @@ def load_pretrained(
     num_heads     of an original file, which does not store it;  input_length likewise where 4096 pixels do not fit
     Raises ValueError where the file is not a regression ViT.
     """
-    weights, stored = _read(Path(path))
-    if stored is not None:
-        model = SpectrumViT(ViTConfig(**json.loads(stored)))
-        model.load_state_dict(weights)
-        return model.eval()
+    path = Path(path)
+    weights, metadata = read_weights(path)
+    if "vit_config" in metadata:
+        return fill(SpectrumViT(_stored_config(metadata["vit_config"], path)), weights, path)
     weights = _regression_weights(weights, path)
     model = SpectrumViT(_original_config(weights, pos_encoding, num_heads, input_length))
     renamed = {ours: _take(weights, theirs) for ours, theirs in _original_names(model.config).items()}
-    model.load_state_dict(model.state_dict() | renamed)
-    return model.eval()
+    return fill(model, model.state_dict() | renamed, path)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:
-    """Return the tensors of a file and, for our own files, the config as JSON."""
-    if path.suffix == ".safetensors":
-        with safe_open(str(path), framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, (file.metadata() or {}).get("vit_config")  # noqa: SIM118
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    state = state.get("state_dict", state)
-    return {key: value for key, value in state.items() if isinstance(value, Tensor)}, None
+def _stored_config(text: str, path: Path) -> ViTConfig:
+    try:
+        return ViTConfig(**json.loads(text))
+    except (TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: its vit_config does not describe a ViT ({error}); write it with save_pretrained.") from None
 
 
 def _regression_weights(weights: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:

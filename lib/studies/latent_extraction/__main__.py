@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
-import numpy as np
 import torch
 
 from lib import denoising, paths
 from lib import runtime as rt
-from lib.data.spectra.layout import ERROR, FLUX, WAVE, check_shapes, opened
-from lib.files import replacing
+from lib.commands import end
+from lib.data.spectra.layout import FLUX, blocks, check_shapes, opened, read_wave
+from lib.files import check_output, replacing
 from lib.models.blindspot import BlindSpotDenoiser, load_pretrained
 from lib.studies.latent_extraction.config import LatentExtractionConfig
 from lib.studies.latent_extraction.experiments import prepare
@@ -23,8 +23,9 @@ WRITTEN = ("flux", "error", "mu", "sigma")
 
 def denoise(chosen: argparse.Namespace) -> None:
     """Denoise a file of the documents' layout: posterior flux and error in place of the noisy, mu and sigma beside them."""
+    check_output(chosen.output, chosen.input)
     denoiser = load_pretrained(denoiser_file(chosen.model)).to(rt.choose_device(chosen.device))
-    with opened(chosen.input) as source:
+    with rt.fitting_in_memory("use --device cpu"), opened(chosen.input) as source:
         check_shapes(source)
         with replacing(chosen.output) as temporary, h5py.File(temporary, "w") as target:
             for name in source:
@@ -52,16 +53,11 @@ def copy_tables(source: h5py.Group, target: h5py.Group) -> None:
 def denoised_blocks(source: h5py.File, denoiser: BlindSpotDenoiser) -> Iterator[tuple[slice, denoising.Denoised]]:
     """Read, check and denoise block by block, so that memory stays bounded."""
     device = next(denoiser.parameters()).device
-    if len(source[WAVE]) < denoiser.config.min_length:
-        raise ValueError(f"{source.filename}: {len(source[WAVE])} pixels; the denoiser needs {denoiser.config.min_length}.")
-    for start in range(0, len(source[FLUX]), ROWS):
-        rows = slice(start, min(start + ROWS, len(source[FLUX])))
-        flux, error = (np.asarray(source[name][rows], np.float32) for name in (FLUX, ERROR))
-        for name, values, good in ((FLUX, flux, np.isfinite(flux)), (ERROR, error, np.isfinite(error) & (error >= 0))):
-            if not good.all():
-                row, pixel = np.argwhere(~good)[0]
-                raise ValueError(f"{source.filename}: '{name}' is {values[row, pixel]} at row {start + row}, pixel {pixel}.")
-        yield rows, denoising.denoise(denoiser, *(torch.from_numpy(part).to(device) for part in (flux, error)))
+    pixels = len(read_wave(source))
+    if pixels < denoiser.config.min_length:
+        raise ValueError(f"{source.filename}: {pixels} pixels; the denoiser needs {denoiser.config.min_length}.")
+    for rows, parts in blocks(source, ROWS):
+        yield rows, denoising.denoise(denoiser, *(torch.from_numpy(part).to(device) for part in parts))
 
 
 def pretrain(chosen: argparse.Namespace) -> None:
@@ -92,12 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     two.add_argument("--out", type=Path, required=True)
     two.set_defaults(run=pretrain)
     chosen = parser.parse_args(arguments)
-    try:
-        chosen.run(chosen)
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return end(lambda: chosen.run(chosen))
 
 
 if __name__ == "__main__":

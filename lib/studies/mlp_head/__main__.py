@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from lib import runtime as rt
-from lib.files import write_csv
+from lib.commands import end
+from lib.files import check_output, write_csv
 from lib.studies.mlp_head.publish import predict
 
 
@@ -19,12 +20,15 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("--out", dest="output", type=Path, required=True)
     one.add_argument("--device", default="auto")
     chosen = parser.parse_args(arguments)
-    try:
-        write_csv(chosen.output, predict(chosen.model, chosen.input, rt.choose_device(chosen.device)))
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return end(lambda: run(chosen))
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Predict and write."""
+    check_output(chosen.output, chosen.input)
+    with rt.fitting_in_memory("use --device cpu"):
+        found = predict(chosen.model, chosen.input, rt.choose_device(chosen.device))
+    write_csv(chosen.output, found)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from lib import denoising, metrics
@@ -19,6 +18,7 @@ from lib.runs import cached
 from lib.runtime import Runtime
 from lib.studies.mlp_head.config import ARMS, MLPHeadConfig
 from lib.studies.mlp_head.experiments import FIELDS, SPLITS, Prepared, Trained, head, log_g, read, write
+from lib.weights import fill, read_weights
 
 
 def attention(config: MLPHeadConfig, runtime: Runtime, prepared: Prepared) -> Trained:
@@ -116,13 +116,14 @@ def load_copy(denoiser: BlindSpotDenoiser) -> BlindSpotDenoiser:
 
 def load_head(file: Path, *, num_hidden: int = 1, dropout: float = 0.1) -> Standardised:
     """Read a standardised head from its weights; the widths are read off them."""
-    state = load_file(file)
-    first = state["head.0.weight"]
-    outputs = len(state["y_scale"])
+    state, _ = read_weights(file)
+    parts = ("x_mean", "x_scale", "y_mean", "y_scale")
+    absent = [name for name in ("head.0.weight", *parts) if name not in state]
+    if absent:
+        raise ValueError(f"{file} has no {absent[0]!r}: it is no head of this study.")
+    first, outputs = state["head.0.weight"], len(state["y_scale"])
     mlp = MLPHead(first.shape[1], first.shape[0] if num_hidden else 1, outputs, num_hidden=num_hidden, dropout=dropout)
-    model = Standardised(mlp, *(state[name] for name in ("x_mean", "x_scale", "y_mean", "y_scale")))
-    model.load_state_dict(state)
-    return model.eval()
+    return fill(Standardised(mlp, *(state[name] for name in parts)), state, file)
 
 
 def folds(config: MLPHeadConfig, runtime: Runtime, prepared: Prepared, found: dict[str, Any]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
-from lib.config import param
+from lib.config import NAME, param
 from lib.data.sets import SpectraConfig
 from lib.heads import HeadTraining
 from lib.models.latent import parse_pooling
@@ -23,9 +23,7 @@ class MLPHeadConfig(SpectraConfig):
         "去噪器权重（空：取 latent_extraction 最近一次运行）",
     )
     real_path: str = param("", "HDF5 file of real spectra to predict (empty: none)", "要预测的实测光谱 HDF5 文件（空：无）")
-    run_name: str = param(
-        "frozen_enc_pre_latent_seg_mean_K8", "name of the run, in the results", "运行名称", pattern=r"^[\w.-]+$"
-    )
+    run_name: str = param("frozen_enc_pre_latent_seg_mean_K8", "name of the run, in the results", "运行名称", pattern=NAME)
     layer: str = param("enc_pre_latent", "layer the head reads", "预测头读取的层")
     pooling: str = param("seg_mean_K8", "pooling of the latent", "潜表示的池化")
     direction: Literal["forward", "mean", "concat"] = param(

@@ -10,7 +10,7 @@ import torch
 
 from lib import denoising
 from lib.data.sets import locate
-from lib.data.spectra.layout import ERROR, FLUX, WAVE, check_shapes, opened
+from lib.data.spectra.layout import blocks, check_shapes, opened, read_wave
 from lib.files import read_json, write_csv, write_json
 from lib.heads import EncoderAndHead
 from lib.models.blindspot import load_pretrained, save_pretrained
@@ -36,7 +36,7 @@ def publish(config: MLPHeadConfig, folder: Path, prepared: Prepared, main: Train
 
 def load(folder: Path, device: torch.device) -> tuple[EncoderAndHead, dict]:
     """Return the published model in eval mode, and its recipe."""
-    recipe = read_json(folder / RECIPE)
+    recipe = read_json(folder / RECIPE, ("layer", "pooling", "direction", "wave_aa"))
     denoiser, head = load_pretrained(folder / denoising.WEIGHTS), load_head(folder / HEAD)
     model = EncoderAndHead(denoiser, recipe["layer"], recipe["pooling"], recipe["direction"], head)
     return model.to(device).eval(), recipe
@@ -44,7 +44,7 @@ def load(folder: Path, device: torch.device) -> tuple[EncoderAndHead, dict]:
 
 def pixels_of(file: h5py.File, recipe: dict) -> np.ndarray:
     """Return which pixels of a file the model reads; ValueError where the file does not have them."""
-    wave, wanted = file[WAVE][()].astype(float), np.asarray(recipe["wave_aa"])
+    wave, wanted = read_wave(file), np.asarray(recipe["wave_aa"])
     nearest = np.clip(np.searchsorted(wave, wanted), 1, len(wave) - 1)
     nearest -= (wanted - wave[nearest - 1]) < (wave[nearest] - wanted)
     off = float(np.abs(wave[nearest] - wanted).max())
@@ -65,14 +65,8 @@ def predict(model_dir: Path, source: Path, device: torch.device) -> pd.DataFrame
     with opened(source) as file:
         rows, _ = check_shapes(file)
         pixels = pixels_of(file, recipe)
-        for start in range(0, rows, ROWS):
-            flux, error = (np.asarray(file[n][start : start + ROWS], np.float32)[:, pixels] for n in (FLUX, ERROR))
-            bad = ~(np.isfinite(flux) & np.isfinite(error) & (error >= 0)).all(1)
-            if bad.any():
-                raise ValueError(
-                    f"{source}: row {start + int(bad.argmax())} holds flux or error that is not finite, or a negative error."
-                )
-            found.append(model(*(torch.from_numpy(part).to(device) for part in (flux, error))).cpu())
+        for _, parts in blocks(file, ROWS, pixels):
+            found.append(model(*(torch.from_numpy(part).to(device) for part in parts)).cpu())
     return pd.DataFrame({"row": np.arange(rows), "log_g": torch.cat(found)[:, 0].numpy()})
 
 

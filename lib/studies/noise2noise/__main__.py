@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from lib.commands import end
 from lib.data.images.files import SUFFIXES
 from lib.runtime import choose_device, start
 from lib.studies.noise2noise import apply, study
@@ -76,7 +77,4 @@ def _part(text):
 
 
 if __name__ == "__main__":
-    try:
-        sys.stdout.write(main() + "\n")
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
+    sys.exit(end(lambda: sys.stdout.write(main() + "\n")))

@@ -11,7 +11,7 @@ import torch
 
 from lib.data.images import object_mask, scale_of
 from lib.data.images.files import as_stack, read_array, suffix
-from lib.files import replacing
+from lib.files import check_output, replacing
 from lib.models.shared_latent import DOMAINS
 from lib.noise2noise.training import load_model
 
@@ -23,6 +23,7 @@ def denoise_file(model_dir, source, target, *, domain="a", to="", device="cpu"):
     that Noise2Noise trains). Both files: .npy, .png, .nii, .nii.gz, or fastMRI's .h5 in and .npy out.
     Raises ValueError where the model copies its input's noise, and for unreadable files.
     """
+    check_output(Path(target), Path(source))
     to = to or DOMAINS[domain == "a"]
     if domain not in DOMAINS or to not in DOMAINS:
         raise ValueError(f"domain is {domain!r} and to is {to!r}: use a or b")

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
-from lib.config import StudyConfig, param
+from lib.config import Count, Level, StudyConfig, param
 from lib.noise2noise.recipes import recipe
 
 
@@ -39,7 +39,7 @@ class Config(StudyConfig):
     )
     epochs: int = param(2, "epochs of every configuration (0: its own)", "每个配置的训练轮数（0 表示采用其自身的轮数）", ge=0)
     n_seeds: int = param(1, "seeds per configuration", "每个配置的随机种子数", ge=1)
-    features: list[int] = param([8, 4], "channels per level, deepest first", "各层通道数，最深层在前")
+    features: list[Count] = param([8, 4], "channels per level, deepest first", "各层通道数，最深层在前", min_length=1)
     latent_scale: float = param(
         0.0625, "latent channels as a share of the documented ones", "潜表示通道数占文档设定的比例", gt=0, le=4
     )
@@ -56,10 +56,10 @@ class Config(StudyConfig):
         "内容损失：潜表示的 L2（absolute）、其与方差之比（scale_free），或由配置自行决定（recipe）",
     )
     sweep_noise: list[float] = param([], "noise levels of the sweep", "噪声水平扫描")
-    sweep_recon: list[float] = param([], "recon weights of the sweep", "重建权重扫描")
-    sweep_content: list[float] = param([], "content weights of the sweep", "内容权重扫描")
-    sweep_latent: list[int] = param([], "latent channels of the sweep", "潜表示通道数扫描")
-    sweep_edge: list[float] = param([], "edge weights of the sweep", "边缘权重扫描")
+    sweep_recon: list[Level] = param([], "recon weights of the sweep", "重建权重扫描")
+    sweep_content: list[Level] = param([], "content weights of the sweep", "内容权重扫描")
+    sweep_latent: list[Count] = param([], "latent channels of the sweep", "潜表示通道数扫描")
+    sweep_edge: list[Level] = param([], "edge weights of the sweep", "边缘权重扫描")
 
     @model_validator(mode="after")
     def _known_configurations(self):

@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from lib import paths, runtime
+from lib.commands import end
 from lib.data.opamp import read_numbers
-from lib.files import write_csv
+from lib.files import check_output, write_csv
 from lib.studies.opamp_transfer import inverse_commands, open_lab, publish, stages
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import cleaning, prepare, split
@@ -41,6 +42,7 @@ def check(chosen: argparse.Namespace) -> None:
 
 def predict(chosen: argparse.Namespace) -> None:
     """Write one row per design: the targets in physical units and their standard deviations."""
+    check_output(chosen.out, chosen.features)
     model = publish.load(chosen.model)
     designs = read_numbers(chosen.features)
     mean, sd = model.predict(designs), model.predict_sd(designs)
@@ -85,12 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     three.set_defaults(run=stage)
     inverse_commands.register(commands)
     chosen = parser.parse_args(arguments)
-    try:
-        chosen.run(chosen)
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return end(lambda: chosen.run(chosen))
 
 
 if __name__ == "__main__":

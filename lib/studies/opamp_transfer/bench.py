@@ -34,7 +34,19 @@ class Inputs(Settings):
     def transform(self, designs: pd.DataFrame) -> dict[str, np.ndarray]:
         """Return feature set -> (n, d) standardised features; a missing column is a ValueError."""
         raw = self.raw.transform(designs)
-        return {"raw": raw, "physics": self.physics.transform(physics_features(designs[self.columns], tuple(self.plain)))}
+        features = physics_features(designs[self.columns], tuple(self.plain))
+        self._check_units(features)
+        return {"raw": raw, "physics": self.physics.transform(features)}
+
+    def _check_units(self, features: pd.DataFrame) -> None:
+        """Raise ValueError where a column's logarithm is eight spreads, and a factor of 100, off what the model was fitted on."""
+        for name, mean, scale in zip(self.physics.names, self.physics.mean, self.physics.scale, strict=True):
+            median = features[name].median() if name.startswith("ln_") and name[3:] in self.columns else mean
+            if abs(median - mean) > max(np.log(100.0), 8 * scale):
+                raise ValueError(
+                    f"Column '{name[3:]}' has the median {np.exp(median):.3g}, but the model was fitted on values around "
+                    f"{np.exp(mean):.3g}: give it in the same unit."
+                )
 
 
 @dataclass(frozen=True)

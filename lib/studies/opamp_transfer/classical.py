@@ -6,12 +6,13 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from sklearn.linear_model import Ridge
 
 from lib.files import read_json, write_json, write_text
 from lib.models.gp import GaussianProcess, GPConfig
 from lib.studies.opamp_transfer.bench import Bench, Job, Predicted
+from lib.weights import read_weights
 
 
 class Linear:
@@ -37,7 +38,7 @@ class Linear:
     @classmethod
     def load(cls, folder: Path) -> "Linear":
         """Read what `save` wrote."""
-        state = read_json(folder / "linear.json")
+        state = read_json(folder / "linear.json", ("coef", "intercept", "degree"))
         return cls(np.asarray(state["coef"]), np.asarray(state["intercept"]), state["degree"])
 
 
@@ -78,8 +79,15 @@ class Trees:
 
     @classmethod
     def load(cls, folder: Path) -> "Trees":
-        """Read what `save` wrote."""
-        return cls([lightgbm.Booster(model_file=folder / f"lightgbm_{i}.txt") for i in range(len(list(folder.glob("*.txt"))))])
+        """Read what `save` wrote; ValueError names a folder without it, or with a broken one."""
+        files = [folder / f"lightgbm_{i}.txt" for i in range(len(list(folder.glob("lightgbm_*.txt"))))]
+        try:
+            boosters = [lightgbm.Booster(model_file=file) for file in files]
+        except lightgbm.basic.LightGBMError as error:
+            raise ValueError(f"{folder} holds a lightgbm_*.txt that LightGBM cannot read ({error}).") from None
+        if not boosters:
+            raise ValueError(f"{folder} holds no lightgbm_*.txt.")
+        return cls(boosters)
 
 
 class Processes:
@@ -103,7 +111,7 @@ class Processes:
     def load(cls, folder: Path) -> "Processes":
         """Read what `save` wrote."""
         centre = {k: np.asarray(v) for k, v in read_json(folder / "gp.json").items()}
-        return cls(GaussianProcess.load(load_file(folder / "gp.safetensors")), centre)
+        return cls(GaussianProcess.load(read_weights(folder / "gp.safetensors")[0]), centre)
 
 
 def standardised(x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> tuple[dict, np.ndarray, np.ndarray]:

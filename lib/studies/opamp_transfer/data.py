@@ -11,6 +11,8 @@ from scipy import stats
 from sklearn.model_selection import GroupShuffleSplit
 
 from lib.data import opamp
+from lib.data.units import check_units, doubts
+from lib.progress import LOG
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.scope import absent
 
@@ -50,6 +52,9 @@ def prepare(config: Config) -> Prepared:
     log_targets = [n for n in config.log_targets if n in read.targets]
     kept, dropped = {}, []
     for process, frame in (("source", read.source), ("target", read.target)):
+        check_units(frame[read.features], f"Op-amp {config.opamp}, {process} process")
+        for doubt in doubts(frame):
+            LOG.warning("%s process: %s", process, doubt)
         reason = opamp.invalid(frame, log_targets)
         kept[process] = frame[reason == ""].reset_index(drop=True)
         dropped.append(frame[reason != ""].assign(process=process, reason=reason[reason != ""]))

@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from lib.commands import seed
 from lib.data import circuit
 from lib.data.opamp import read_numbers
 from lib.data.topology import TOPOLOGIES
-from lib.files import read_json, write_csv
+from lib.files import check_output, read_json, write_csv
 from lib.inverse import spec as specs
 from lib.inverse.candidates import check_designs
 from lib.inverse.diagnose import diagnose, nearest_designs, verdict
@@ -42,6 +43,7 @@ def load(folder: Path, surrogate: str | None = None) -> InverseModel:
 
 def sample(chosen: argparse.Namespace) -> None:
     """Write candidates drawn by the mixture density network, snapped to the grid, best first."""
+    check_output(chosen.out, chosen.spec)
     model = load(chosen.model, chosen.surrogate)
     wanted = specs.load(chosen.spec.absolute(), model.metrics)
     drawn = model.sample([wanted], chosen.n, chosen.seed)[0]
@@ -54,6 +56,7 @@ def sample(chosen: argparse.Namespace) -> None:
 
 def invert(chosen: argparse.Namespace) -> None:
     """Write designs that meet the specification, best first; say what stands in the way where none does."""
+    check_output(chosen.out, chosen.spec, *([chosen.init] if chosen.init else []))
     model = load(chosen.model, chosen.surrogate)
     wanted = specs.load(chosen.spec.absolute(), model.metrics)
     init = None
@@ -111,7 +114,7 @@ def register(commands: argparse._SubParsersAction) -> None:
         command.add_argument("--model", type=Path, required=True)
         command.add_argument("--spec", type=Path, required=True)
         command.add_argument("--out", type=Path, required=True)
-        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--seed", type=seed, default=0)
         command.add_argument("--surrogate", choices=["ensemble", "published"],
                              help="forward model: the ensemble, or the model of `predict` (default: the run's)")  # fmt: skip
 

@@ -122,9 +122,9 @@ def save(model: Model, folder: Path) -> None:
 
 def load(folder: Path) -> Model:
     """Read a model folder that `save` wrote; ValueError names what is missing or does not fit."""
-    state = read_json(folder / "model.json")
+    state = read_json(folder / "model.json", ("opamp", "members", "sources", "per_row", "low", "high", "temperature"))
     members = []
-    for i, entry in enumerate(state.get("members", [])):
+    for i, entry in enumerate(state["members"]):
         if entry["kind"] not in KINDS:
             known = ", ".join(KINDS)
             raise ValueError(f"{folder / 'model.json'} has a member of kind {entry['kind']!r}; it should be one of {known}.")

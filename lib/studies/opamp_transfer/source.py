@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from lib import runs
@@ -15,6 +15,7 @@ from lib.studies.opamp_transfer.bench import Bench
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared
 from lib.studies.opamp_transfer.networks import KINDS, Recipe, Rows, fresh, mse, predict, recipe
+from lib.weights import fill, read_weights
 
 SOURCE_BATCH = 128  # compact recipe: about 70 steps per epoch on 9,000 rows
 
@@ -72,13 +73,12 @@ def save_networks(nets: list[nn.Module], kind: str, folder: Path) -> None:
 
 def load_networks(folder: Path) -> list[nn.Module]:
     """Read what `save_networks` wrote."""
-    state = read_json(folder / "networks.json")
-    if state.get("kind") not in KINDS:
+    state = read_json(folder / "networks.json", ("kind", "sizes", "count"))
+    if state["kind"] not in KINDS:
         known = ", ".join(KINDS)
-        raise ValueError(f"{folder / 'networks.json'} has the kind {state.get('kind')!r}, but it should be one of {known}.")
+        raise ValueError(f"{folder / 'networks.json'} has the kind {state['kind']!r}, but it should be one of {known}.")
     nets = []
     for k in range(state["count"]):
-        net = KINDS[state["kind"]](OpampNetConfig(**state["sizes"]))
-        net.load_state_dict(load_file(folder / f"net_{k}.safetensors"))
-        nets.append(net.eval())
+        file = folder / f"net_{k}.safetensors"
+        nets.append(fill(KINDS[state["kind"]](OpampNetConfig(**state["sizes"])), read_weights(file)[0], file))
     return nets

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from lib.files import write_csv
+from lib.commands import end, factor, seed
+from lib.files import check_output, write_csv
 from lib.runtime import start
 from lib.studies.vit_scaling.apply import predict_file
 from lib.studies.vit_scaling.config import VitScalingConfig
@@ -12,14 +13,9 @@ from lib.studies.vit_scaling.points import Sweep
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; a ValueError becomes its sentence on stderr and exit status 2."""
+    """Run one command; a problem is one sentence on stderr and exit code 1."""
     arguments = _parser().parse_args(argv)
-    try:
-        arguments.command(arguments)
-    except ValueError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
+    return end(lambda: arguments.command(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,8 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--model", type=Path, required=True, help="model/ folder of a finished run")
     command.add_argument("--in", dest="source", type=Path, required=True, help="HDF5 file in the layout of docs/spectra.md")
     command.add_argument("--out", type=Path, required=True, help="CSV file to write")
-    command.add_argument("--noise-level", type=float, default=0.0, help="add noise of this factor times the file's error")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--noise-level", type=factor, default=0.0, help="add noise of this factor times the file's error")
+    command.add_argument("--seed", type=seed, default=0)
     command.set_defaults(command=_predict)
     return parser
 
@@ -75,6 +71,7 @@ def _part(text: str) -> tuple[int, int]:
 
 
 def _predict(arguments: argparse.Namespace) -> None:
+    check_output(arguments.out, arguments.source)
     frame = predict_file(arguments.model, arguments.source, noise_level=arguments.noise_level, seed=arguments.seed)
     write_csv(arguments.out, frame)
 

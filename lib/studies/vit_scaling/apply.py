@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib.data.spectra.layout import ERROR, FLUX, WAVE, check_shapes, opened
+from lib.data.spectra.layout import ERROR, FLUX, blocks, check_shapes, opened, read_wave
 from lib.runtime import generator
 from lib.studies.vit_scaling.config import Point
 from lib.studies.vit_scaling.evaluate import Results
@@ -35,14 +35,13 @@ def predict_file(model_dir: Path, path: Path, *, noise_level: float = 0.0, seed:
     frames = []
     with opened(path) as file:
         check_shapes(file)
-        wave = file[WAVE][()].astype(float)
+        wave = read_wave(file)
         pixels = _matching(wave, np.array(state["wave_aa"]), path)
-        for start in range(0, len(file[FLUX]), ROWS):
-            flux = _finite(file[FLUX][start : start + ROWS], path, start)
+        for rows, parts in blocks(file, ROWS, names=(FLUX, ERROR) if noise_level else (FLUX,)):
+            flux, *error = (torch.from_numpy(part) for part in parts)
             flux = flux / _level(flux, wave, state["mean_over_aa"], path)
             if noise_level:
-                error = torch.from_numpy(file[ERROR][start : start + ROWS].astype(np.float32))
-                flux = flux + noise_level * error * torch.randn(flux.shape, generator=generator(seed, start))
+                flux = flux + noise_level * error[0] * torch.randn(flux.shape, generator=generator(seed, rows.start))
             label, sigma = predict(model, scaler, flux[:, pixels])
             frame = pd.DataFrame({state["label"]: label[:, 0].numpy()})
             frames.append(frame if sigma is None else frame.assign(**{f"{state['label']}_sd": sigma[:, 0].numpy()}))
@@ -59,14 +58,6 @@ def _matching(wave: np.ndarray, wanted: np.ndarray, path: Path) -> slice:
             f"of {wanted[0]:.1f} to {wanted[-1]:.1f} A; resample to them"
         )
     return slice(start, start + len(wanted))
-
-
-def _finite(flux: np.ndarray, path: Path, start: int) -> torch.Tensor:
-    flux = torch.from_numpy(np.asarray(flux, np.float32))
-    bad = (~flux.isfinite()).any(1).nonzero()
-    if len(bad):
-        raise ValueError(f"{path}: the flux of row {start + int(bad[0])} holds values that are not finite; mend or drop it")
-    return flux
 
 
 def _level(flux: torch.Tensor, wave: np.ndarray, span: list[float] | None, path: Path) -> torch.Tensor:

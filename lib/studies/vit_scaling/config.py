@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from lib.config import StudyConfig, param
+from lib.config import Count, Level, Positive, Share, StudyConfig, check_files, param
 from lib.losses.regression import NAMES as LOSSES
 from lib.models.vit import ViTConfig
 
@@ -89,7 +89,7 @@ class VitScalingConfig(StudyConfig):
     lr: float = param(2e-3, "learning rate of AdamW", "AdamW 学习率", gt=0, lt=1)
     min_lr: float = param(1e-5, "end of the cosine schedule", "余弦调度的终值", ge=0, lt=1)
     weight_decay: float = param(0.01, "weight decay", "权重衰减", ge=0)
-    betas: list[float] = param([0.9, 0.999], "AdamW's betas", "AdamW 的 beta", min_length=2, max_length=2)
+    betas: list[Share] = param([0.9, 0.999], "AdamW's betas", "AdamW 的 beta", min_length=2, max_length=2)
     batch_size: int = param(32, "spectra per step", "每步光谱数", ge=1)
     schedule: Literal["cosine", "constant"] = param("cosine", "learning-rate schedule", "学习率调度")
     warmup_steps: int = param(10, "steps of linear warm-up", "线性预热步数", ge=0)
@@ -108,9 +108,9 @@ class VitScalingConfig(StudyConfig):
 
     workers: int = param(1, "processes that compute sweep points", "计算扫描点的进程数", ge=1, le=64)
     sizes: list[int] = param([128, 256, 512], "training sizes of the ladder", "规模阶梯的训练样本数", min_length=1)
-    epochs: list[int] = param([2, 2, 2], "epochs at each size", "各规模的训练轮数", min_length=1)
-    fresh_sizes: list[int] = param([512], "sizes also trained with fresh noise", "另用逐轮新噪声训练的规模")
-    fresh_epochs: list[int] = param([2], "epochs at these sizes", "这些规模的训练轮数")
+    epochs: list[Count] = param([2, 2, 2], "epochs at each size", "各规模的训练轮数", min_length=1)
+    fresh_sizes: list[Count] = param([512], "sizes also trained with fresh noise", "另用逐轮新噪声训练的规模")
+    fresh_epochs: list[Count] = param([2], "epochs at these sizes", "这些规模的训练轮数")
     baseline_copies: int = param(
         2, "noise copies per star of the baselines under fresh noise", "新噪声协议下基线的噪声副本数", ge=1
     )
@@ -118,17 +118,17 @@ class VitScalingConfig(StudyConfig):
     ablations: list[str] = param(["run_2", "tokenizer_sw"], f"arms: {', '.join(ARMS)}", "消融实验的名称")
     ablation_size: int = param(256, "training rows of an ablation", "消融实验的训练样本数", ge=16)
     ablation_epochs: int = param(2, "epochs of an ablation", "消融实验的训练轮数", ge=1)
-    noise_levels: list[float] = param([0.0, 2.0], "noise factors of the sweep", "噪声扫描的倍数")
+    noise_levels: list[Level] = param([0.0, 2.0], "noise factors of the sweep", "噪声扫描的倍数")
     noise_size: int = param(256, "training rows of the noise sweep", "噪声扫描的训练样本数", ge=16)
     noise_epochs: int = param(2, "epochs of the noise sweep", "噪声扫描的训练轮数", ge=1)
-    lightgbm_leaves: list[int] = param(
+    lightgbm_leaves: list[Count] = param(
         [15], "LightGBM leaves searched on validation", "在验证集上搜索的 LightGBM 叶数", min_length=1
     )
-    lightgbm_rates: list[float] = param([0.1], "LightGBM rates searched", "搜索的 LightGBM 学习率", min_length=1)
+    lightgbm_rates: list[Positive] = param([0.1], "LightGBM rates searched", "搜索的 LightGBM 学习率", min_length=1)
     lightgbm_rounds: int = param(50, "LightGBM rounds at most; validation stops", "LightGBM 轮数上限（验证早停）", ge=1)
     lightgbm_features: float = param(0.25, "share of pixels per tree", "每棵树使用的像素比例", gt=0, le=1)
     lightgbm_bins: int = param(63, "LightGBM bins per pixel", "LightGBM 每个像素的分箱数", ge=2, le=255)
-    ridge_alphas: list[float] = param([1.0, 100.0, 10000.0], "Ridge penalties searched", "搜索的 Ridge 惩罚", min_length=1)
+    ridge_alphas: list[Positive] = param([1.0, 100.0, 10000.0], "Ridge penalties searched", "搜索的 Ridge 惩罚", min_length=1)
     fit_draws: int = param(100, "bootstrap draws behind intervals", "区间所用的自助抽样次数", ge=20)
     ceiling_stars: int = param(64, "test stars behind the Cramer-Rao ceiling", "计算克拉默–拉奥上限的测试星数", ge=16)
 
@@ -144,10 +144,7 @@ class VitScalingConfig(StudyConfig):
             raise ValueError(f"'ablations' names {unknown[0]!r}; the arms are {', '.join(ARMS)}")
         if self.loss not in LOSSES:
             raise ValueError(f"'loss' is {self.loss!r}; use one of {', '.join(LOSSES)}")
-        if len(self.window_aa) not in (0, 2):
-            raise ValueError(f"'window_aa' is {self.window_aa}; give [low, high] in Angstrom or an empty list")
-        if self.train_path and not (self.val_path and self.test_path):
-            raise ValueError("'train_path' is given without 'val_path' and 'test_path'; the three sets belong together")
+        check_files(self)
         return self
 
     @property

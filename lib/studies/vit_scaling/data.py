@@ -15,6 +15,7 @@ from lib.data.noise import BLOCK, blocks_of, draw_block, preset
 from lib.data.spectra import SpectraDataset, choose_mode
 from lib.data.spectra.modes import device_free, memory_free
 from lib.data.spectra.tables import ALIASES, column
+from lib.data.units import check_units
 from lib.data.views import First, Kept
 from lib.data.windows import cut_grid, pixel_slice
 from lib.studies.vit_scaling.config import VitScalingConfig
@@ -73,7 +74,9 @@ def resolve(config: VitScalingConfig, name: str):
 @lru_cache(maxsize=2)
 def open_grid(path: str) -> SpectralGrid:
     """Open the embedded grid (empty path) or a user's."""
-    return SpectralGrid.load(paths.resolve(path) if path else DEFAULT_FILE)
+    grid = SpectralGrid.load(paths.resolve(path) if path else DEFAULT_FILE)
+    check_units({"wave": grid.wave, **grid.nodes}, path or "the embedded grid")
+    return grid
 
 
 def window(config: VitScalingConfig, wave: Tensor) -> slice:
@@ -104,6 +107,7 @@ def _from_files(config: VitScalingConfig, device: torch.device, level: float) ->
     cut = {"window_aa": tuple(config.window_aa) or None, "multiple": config.patch_size}
     files_ = [resolve(config, name) for name in config.train_path]
     train = SpectraDataset.from_hdf5(files_, config.n_max, norm="none", seed=3 * config.seed, **cut, **options)
+    check_units({"wave": train.wave, **train.table}, str(files_[0]))
     rest = {
         split: SpectraDataset.from_hdf5(resolve(config, path), n, like=train, seed=3 * config.seed + k, **options)
         for k, (split, path, n) in enumerate(

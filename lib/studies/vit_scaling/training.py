@@ -1,6 +1,5 @@
 """Train one ViT of the study: loss, optimiser, schedule, and what it leaves in its folder."""
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from lib import metrics
 from lib.data.batches import Source, SpectraBatches
 from lib.data.labels import LabelScaler
-from lib.files import write_csv, write_json
+from lib.files import read_json, write_csv, write_json
 from lib.losses.regression import loss_on_batch
 from lib.models.vit import SpectrumViT, ViTConfig, load_pretrained, save_pretrained
 from lib.runs import rank
@@ -171,5 +170,5 @@ def load(folder: Path) -> tuple[SpectrumViT, LabelScaler, dict[str, Any]]:
     for name in ("model.safetensors", "model.json"):
         if not (folder / name).is_file():
             raise ValueError(f"{folder} holds no {name}; give the model/ folder of a finished run of vit_scaling")
-    state = json.loads((folder / "model.json").read_text(encoding="utf8"))
+    state = read_json(folder / "model.json", ("scaler",))
     return load_pretrained(folder / "model.safetensors"), LabelScaler.from_json(state["scaler"]), state
