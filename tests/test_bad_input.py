@@ -174,7 +174,10 @@ TABLES = {
         study(lambda x, y: (x, y), targets=["cmmr"]),
         r"Target columns \['cmmr'\] are not in .*; it has \['dc_gain'",
     ),
-    "absent log target": (study(lambda x, y: (x, y), log_targets=["cmmr"]), "log_targets names 'cmmr', which is not a target column: did you mean 'cmrr'"),
+    "absent log target": (
+        study(lambda x, y: (x, y), log_targets=["cmmr"]),
+        "log_targets names 'cmmr', which is not a target column: did you mean 'cmrr'",
+    ),
     "widths in metres": (
         study(lambda x, y: (x.assign(w1=x.w1 * 1e-6), y)),
         "median of 'w1' is .*e-06, but micrometres are expected",

@@ -60,7 +60,9 @@ def render_failed(notebook: Path | None, target: Path, failure: dict[str, Any]) 
 
 def write_page(target: Path, template: str, **values: Any) -> None:
     """Fill a template, refuse anything remote in it, and write it atomically."""
-    text = environment().get_template(template).render(css=css(), font=font(), script=script(), policy=policy(script()), **values)
+    text = (
+        environment().get_template(template).render(css=css(), font=font(), script=script(), policy=policy(script()), **values)
+    )
     check_offline(text, str(target), script())
     write_text(target, text)
 
