@@ -13,17 +13,20 @@ else
 BIN := $(VENV)/bin/
 READY := $(VENV)/.ready
 endif
-SNAKEMAKE = $(BIN)python -m snakemake --cores $(JOBS) --keep-going --nolock --rerun-incomplete --rerun-triggers mtime --quiet rules progress host
+SLURM ?=
+SEEDS ?= 1
+CLUSTER = $(if $(SLURM),--executor slurm --jobs $(JOBS) --slurm-status-command squeue --slurm-no-account --latency-wait 60 --slurm-logdir build/slurm,)
+SNAKEMAKE = $(BIN)python -m snakemake --cores all --resources slots=$(JOBS) $(CLUSTER) --keep-going --nolock --rerun-incomplete --rerun-triggers mtime --quiet rules progress host
 RUN_TESTS = $(BIN)python -m pytest -q
 
 .PHONY: help reports test test-all golden lab bench lock clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
-	@echo "variables: PROFILE=smoke|quick|full (quick)  STUDY=name (all)  JOBS=n (1)  VENV=folder (.venv; empty: the active environment)"
+	@echo "variables: PROFILE=smoke|quick|full (quick)  STUDY=name (all)  JOBS=n (1; side by side, they divide the cores)  SEEDS=n (1; more: repeats)  SLURM=1  VENV=folder (.venv; empty: the active environment)"
 
 reports: $(READY)  ## run the studies that are out of date and render their pages into reports/$(PROFILE)
 	@$(BIN)python -m lib.pairs check
-	@$(SNAKEMAKE) --config profile=$(PROFILE) "studies=$(STUDIES)"
+	@$(SNAKEMAKE) --config profile=$(PROFILE) "studies=$(STUDIES)" jobs=$(JOBS) seeds=$(SEEDS) $(if $(SLURM),slurm=1,)
 	@echo "reports/$(PROFILE)/index.html"
 
 test: $(READY)  ## lint, unit tests, pairs, smoke run of every notebook, nbval (no GPU)
@@ -39,7 +42,7 @@ test-all: $(READY)  ## also what takes minutes: browser, kill harness
 	$(RUN_TESTS) --ignore=tests/golden tests
 
 golden: $(READY)  ## make the executed smoke notebooks under tests/golden anew (never in CI)
-	$(BIN)python scripts/make_golden.py $(STUDIES)
+	OMP_NUM_THREADS=1 $(BIN)python scripts/make_golden.py $(STUDIES)
 
 lab: $(READY)  ## open JupyterLab with the notebook pairs
 	$(BIN)jupyter lab notebooks

@@ -105,7 +105,13 @@ class StudyConfig(Config):
         "arithmetic of training; auto: bf16-mixed on a GPU, 32-true on a CPU",
         "训练精度；auto：GPU 用 bf16-mixed，CPU 用 32-true",
     )
-    num_threads: int = param(0, "CPU threads (0: all cores)", "CPU 线程数（0 表示全部核心）", ge=0, le=4096)
+    num_threads: int = param(
+        0,
+        "CPU threads (0: OMP_NUM_THREADS, or else all cores)",
+        "CPU 线程数（0：取 OMP_NUM_THREADS，未设则用全部核心）",
+        ge=0,
+        le=4096,
+    )
     out_dir: str = param("", "folder of all results (empty: build/<profile>/<study>)", "结果目录（空：build/<运行档>/<研究>）")
     data_dir: str = param("", "folder of the user's data (empty: embedded default)", "用户数据目录（空：内置默认数据）")
     force: bool = param(False, "ignore the run cache", "忽略运行缓存")

@@ -50,7 +50,15 @@ def _execute(study: str, values: dict[str, Any], out: Path, pages: Path) -> bool
     bar = _Bar(study, out)
     try:
         papermill.execute_notebook(
-            paths.NOTEBOOKS / f"{study}.ipynb", running, values, cwd=paths.ROOT, progress_bar=False, kernel_name="python3"
+            paths.NOTEBOOKS / f"{study}.ipynb",
+            running,
+            values,
+            cwd=paths.ROOT,
+            progress_bar=False,
+            kernel_name="python3",
+            extra_arguments=[
+                "--IPKernelApp.log_level=ERROR"
+            ],  # no hint on unencrypted TCP: the kernel listens on this machine only
         )
         os.replace(running, out / f"{study}.ipynb")
         render(out / f"{study}.ipynb", pages / f"{study}.html")

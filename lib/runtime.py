@@ -66,9 +66,19 @@ def start(config: StudyConfig) -> Runtime:
     torch.manual_seed(config.seed)
     torch.use_deterministic_algorithms(getattr(config, "deterministic", True), warn_only=device.type == "cuda")
     torch.utils.deterministic.fill_uninitialized_memory = False
-    threads = config.num_threads or len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
+    threads = config.num_threads or allowed_threads()
     torch.set_num_threads(threads)
     return Runtime(device, choose_precision(config.precision, device), config.seed, threads, time.time())
+
+
+def allowed_threads() -> int:
+    """Return OMP_NUM_THREADS, by which a workflow divides the cores among its jobs, or else the number of cores."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return (
+        int(told)
+        if told.isdigit() and int(told)
+        else len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
+    )
 
 
 def choose_device(name: str) -> torch.device:

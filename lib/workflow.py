@@ -10,6 +10,7 @@ EMBEDDED = {  # study -> what it reads from lib/data/embedded when the user brin
     "opamp_transfer": "opamp/**/*", "noise2noise": "*mni*", "vit_scaling": "*grid*", "latent_extraction": "*grid*", "mlp_head": "*grid*",
 }  # fmt: skip
 AFTER = {"mlp_head": "latent_extraction"}  # whose published model a study starts from, unless its params name a checkpoint
+ASKED = ("cpus", "gpu", "mem_mb", "runtime")
 DATA_PARAMETERS = ("data_dir", "train_path", "val_path", "test_path", "checkpoint")
 
 
@@ -28,6 +29,22 @@ def check(study: str, profile: str) -> None:
     pages = (paths.REPORTS / profile / name for name in (f"{study}.html", "index.html"))
     if not all(page.is_file() for page in pages):
         (build / "rendered.stamp").unlink(missing_ok=True)
+
+
+def seeds(count: int | str) -> list[int]:
+    """Return the seeds of `count` runs beyond the first, which keeps the seed of its params file."""
+    if not str(count).isdigit() or int(count) < 1:
+        raise ValueError(f"SEEDS is {count!r}, but it should be a whole number of at least 1.")
+    return list(range(1, int(count)))
+
+
+def asked(profile: str) -> dict[str, int]:
+    """Return what a job asks of Slurm: cpus, gpu, mem_mb, runtime (minutes)."""
+    file = paths.PARAMS / profile / "slurm.yaml"
+    values = yaml.safe_load(file.read_text(encoding="utf8")) if file.is_file() else None
+    if not isinstance(values, dict) or set(values) != set(ASKED) or not all(type(v) is int and v >= 0 for v in values.values()):
+        raise ValueError(f"{file} should hold {', '.join(ASKED)}, each a whole number.")
+    return {k: v for k, v in values.items() if k != "gpu" or v}
 
 
 def inputs(study: str, profile: str) -> list[str]:

@@ -148,3 +148,26 @@ def test_sources_of_a_study_leave_out_what_it_does_not_import():
     found = {p.name for p in sources(paths.ROOT / "lib" / "studies" / "opamp_transfer" / "__init__.py")}
     assert {"opamp.py", "metrics.py", "runs.py"} <= found
     assert not {"vit.py", "noise2noise.py"} & found
+
+
+def test_repeats_and_the_wish_list_for_slurm_are_checked(tmp_path, monkeypatch):
+    from lib import workflow
+
+    assert workflow.seeds("3") == [1, 2]
+    with pytest.raises(ValueError, match="SEEDS is '0'"):
+        workflow.seeds("0")
+    assert set(workflow.asked("smoke")) <= {"cpus", "gpu", "mem_mb", "runtime"}
+    monkeypatch.setattr(paths, "PARAMS", tmp_path)
+    (tmp_path / "smoke").mkdir()
+    (tmp_path / "smoke" / "slurm.yaml").write_text("cpus: many")
+    with pytest.raises(ValueError, match="should hold cpus, gpu, mem_mb, runtime, each a whole number"):
+        workflow.asked("smoke")
+
+
+def test_a_job_takes_the_threads_that_the_workflow_leaves_it(monkeypatch):
+    from lib import runtime
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert runtime.allowed_threads() == 3
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert runtime.allowed_threads() >= 1
