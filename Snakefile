@@ -32,6 +32,8 @@ wildcard_constraints:
 
 localrules:
     all,
+    compare,
+    render,
 
 
 rule all:
