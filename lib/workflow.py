@@ -41,8 +41,8 @@ def seeds(count: int | str) -> list[int]:
 def asked(profile: str) -> dict[str, int]:
     """Return what a job asks of Slurm: cpus, gpu, mem_mb, runtime (minutes)."""
     file = paths.PARAMS / profile / "slurm.yaml"
-    values = yaml.safe_load(file.read_text(encoding="utf8")) if file.is_file() else None
-    if not isinstance(values, dict) or set(values) != set(ASKED) or not all(type(v) is int and v >= 0 for v in values.values()):
+    values = read_params(file)
+    if set(values) != set(ASKED) or not all(type(v) is int and v >= 0 for v in values.values()):
         raise ValueError(f"{file} should hold {', '.join(ASKED)}, each a whole number.")
     return {k: v for k, v in values.items() if k != "gpu" or v}
 
