@@ -72,6 +72,7 @@ inverse_step_size = 0.05
 inverse_prior = 0.001
 inverse_lbfgs = 5
 inverse_keep = 4
+inverse_rounds = 1
 mdn_train = "target"
 mdn_components = 3
 mdn_hidden = 32
@@ -533,6 +534,7 @@ report.text("正向集成和混合密度网络用 {kept} 个目标设计训练�
 
 # %%
 inverted = inversion.invert_held_out(config, prepared, inverse, runtime, held)
+inverted = inversion.with_rounds(config, prepared, inverse, inverted, held)
 shares = inversion.shares(inverted)
 figure = opamp_inverse.shares(shares)
 report.figure("inverse_shares", figure, "留出要求被满足的比例，评判者：{judge}。", "Share of held-out specifications that are met, judged by {judge}.",
@@ -558,6 +560,12 @@ report.claim(
     refuted=("没有明显好于查表：相差 {value:.0%}。", "It is not clearly better than look-up: the difference is {value:.0%}."),
     inconclusive=("与查表相差 {value:.0%}，区间跨过阈值。", "The difference to look-up is {value:.0%}; its interval crosses the threshold."),
 )  # fmt: skip
+
+# %%
+if inverted.rounds is not None:
+    report.table("inverse_rounds", inverted.rounds, "每轮仿真并修正之后（第零轮：搜索本身）。",
+                 "After every round of simulation and correction (round zero: the search itself).", source=inversion.with_rounds)  # fmt: skip
+report.text(*inversion.rounds_say(inverted.rounds))
 
 # %%
 figure = opamp_inverse.answered(inverted.results, inverted.judge, prepared.log_targets)

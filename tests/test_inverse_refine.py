@@ -33,7 +33,7 @@ WANTED = [targets({"gain": g, "offset": o}) for g, o in ((2.0, 0.5), (3.0, -0.4)
 
 
 def test_rounds_of_correction_meet_what_the_model_alone_misses():
-    found = refine(search, measured, WANTED, ["gain", "offset"], KNOWN, rounds=4, tries=1)
+    found = refine(search, measured, WANTED, ["gain", "offset"], KNOWN, search(WANTED, None), rounds=3)
     share = found.history.met_share.tolist()
     assert share[0] == 0
     assert share[-1] == 1
@@ -48,7 +48,7 @@ def test_a_failed_simulation_never_wins_and_corrects_nothing():
         y[x[:, 0] > 2.5] = np.nan
         return y
 
-    found = refine(search, failing, WANTED, ["gain", "offset"], KNOWN, rounds=2, tries=1)
+    found = refine(search, failing, WANTED, ["gain", "offset"], KNOWN, search(WANTED, None), rounds=1)
     assert np.isnan(found.measured[1]).all()
     assert np.isfinite(found.measured[[0, 2]]).all()
     assert found.history.met_share.max() <= 2 / 3

@@ -17,7 +17,7 @@ from lib.inverse.spec import Goal, Goals, Spec
 
 LIMIT = 3.0  # largest factor by which one round corrects a goal
 
-Searcher = Callable[[list[Spec], Tensor | None], Found]  # specifications and designs (S, n, D) to start from
+Searcher = Callable[[list[Spec], Tensor], Found]  # specifications and designs (S, n, D) to start from
 Measure = Callable[[np.ndarray], np.ndarray]  # designs (n, D) -> metrics (n, M), NaN where a simulation fails
 
 
@@ -32,16 +32,17 @@ class Refined:
 
 
 def refine(
-    search: Searcher, measure: Measure, wanted: Sequence[Spec], metrics: list[str], known: Tensor, rounds: int, tries: int
-) -> Refined:
-    """Search `rounds` times, measuring the `tries` best designs of every specification after each.
+    search: Searcher, measure: Measure, wanted: Sequence[Spec], metrics: list[str], known: Tensor, found: Found,
+    rounds: int, tries: int = 1,
+) -> Refined:  # fmt: skip
+    """Measure the `tries` best designs of every specification, correct the goals and search again, `rounds` times.
 
+    found  what a first search gave for `wanted`; each further one starts from the designs of the last
     known  (n, M) measured metrics: they tell spread and sign of each metric
     """
     goals = Goals.stack(list(wanted), metrics, known)
-    asked, start, best, rows = list(wanted), None, None, []
-    for number in range(1, rounds + 1):
-        found = search(asked, start)
+    best, rows = None, []
+    for number in range(rounds + 1):
         x, y = (t[:, :tries].cpu().numpy() for t in (found.x, found.y))  # (S, T, D), (S, T, M)
         measured = measure(x.reshape(-1, x.shape[-1])).reshape(y.shape)
         miss = goals.rows(torch.arange(len(wanted)).repeat_interleave(y.shape[1])).miss(torch.tensor(measured).flatten(0, 1))
@@ -55,9 +56,9 @@ def refine(
             else [np.where(better.reshape(-1, *[1] * (n.ndim - 1)), n, b) for n, b in zip(now, best, strict=True)]
         )
         rows.append({"round": number, "met_share": float((best[0] <= 0.05).mean()), "median_worst_miss": float(np.median(best[0])),
-                     "simulations": number * y.shape[1]})  # fmt: skip
-        asked = [corrected(s, metrics, *pair) for s, *pair in zip(wanted, best[2], best[3], strict=True)]
-        start = found.x
+                     "simulations": (number + 1) * y.shape[1]})  # fmt: skip
+        if number < rounds:
+            found = search([corrected(s, metrics, *pair) for s, *pair in zip(wanted, best[2], best[3], strict=True)], found.x)
     return Refined(best[1], best[2], best[3], pd.DataFrame(rows))
 
 

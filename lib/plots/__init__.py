@@ -15,7 +15,7 @@ CYCLE = ("#0b5fa5", "#d1603d", "#2e8b57", "#8a5bb5", "#b8860b", "#4fb3bf", "#c04
 COLOURS = {  # a method keeps its colour in every figure of every study
     "ridge": CYCLE[0], "lightgbm": CYCLE[2], "mlp": CYCLE[1], "vit": CYCLE[3], "ceiling": CYCLE[9],
     "source": CYCLE[0], "target": CYCLE[1], "source_only": CYCLE[0], "target_only": CYCLE[1], "transfer": CYCLE[2],
-    "search": CYCLE[1], "mdn": CYCLE[3], "lookup": CYCLE[7],
+    "search": CYCLE[1], "corrected": CYCLE[0], "mdn": CYCLE[3], "lookup": CYCLE[7],
 }  # fmt: skip
 
 

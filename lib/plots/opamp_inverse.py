@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from lib.plots import axes, colour, styled
 from lib.plots.opamp import label
 
-NAMES = {"search": "search", "mdn": "mixture density network", "lookup": "nearest known design"}
+NAMES = {"search": "search", "mdn": "mixture density network", "lookup": "nearest known design",
+         "corrected": "search corrected by simulation"}  # fmt: skip
 
 
 @styled

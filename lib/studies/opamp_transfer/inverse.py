@@ -1,7 +1,7 @@
 """Inverse design on held-out specifications: search, mixture density network and look-up, before an independent judge."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from lib.inverse import spec as specs
 from lib.inverse.candidates import known_and_random
 from lib.inverse.diagnose import diagnose, verdict
 from lib.inverse.model import InverseModel
+from lib.inverse.refine import refine
 from lib.inverse.search import Found, SearchConfig, search
 from lib.inverse.spec import Goal, Goals, Spec
 from lib.progress import Progress
@@ -21,14 +22,16 @@ from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared
 from lib.studies.opamp_transfer.forward import with_surrogate
 from lib.studies.opamp_transfer.inverse_fit import held_out, train_inverse
+from lib.studies.opamp_transfer.inverse_words import rounds_say, surrogate_says
 from lib.studies.opamp_transfer.judge import Judge, choose, judge_name, judge_says
 
 __all__ = [
     "Inverted", "advantage", "documented", "example_says", "feasibility", "find", "held_out", "invert_held_out", "judge_name", "judge_says", "out_of_range", "pareto",
-    "per_metric", "reached", "shares", "surrogate_says", "train_inverse", "with_surrogate",
+    "per_metric", "reached", "rounds_say", "shares", "surrogate_says", "train_inverse", "with_rounds", "with_surrogate",
 ]  # fmt: skip
 
 METHODS = ("search", "mdn", "lookup")
+CORRECTED = "corrected"  # the search, corrected by rounds of simulation
 WITHIN = (0.05, 0.10)
 EXAMPLE = {"slewrate_pos": 2.5e8, "dc_gain": 200.0, "ugf": 1.5e6, "phase_margin": 65.0, "cmrr": 20_000.0}  # the document's
 DOCUMENTED = "5t_opamp"  # the type that the example is for
@@ -43,6 +46,8 @@ class Inverted:
     trace: pd.DataFrame
     judge: str
     seconds: float
+    found: Found | None = None  # by the search
+    rounds: pd.DataFrame | None = None  # what each round of simulation and correction reached
 
 
 def settings(config: Config) -> SearchConfig:
@@ -98,7 +103,28 @@ def invert_held_out(
         bar.advance(note=judge.name)
     measured = {"search": judged[: len(wanted)], "mdn": judged[len(wanted) :]}
     results = pd.concat([_long(m, answers[m], truth, measured.get(m)) for m in METHODS], ignore_index=True)
-    return Inverted(results, found.trace, judge.name, seconds)
+    return Inverted(results, found.trace, judge.name, seconds, found)
+
+
+def with_rounds(config: Config, prepared: Prepared, model: InverseModel, inverted: Inverted, held: np.ndarray) -> Inverted:
+    """Return the outcome with one method more, the search corrected by simulation; as it is where no simulator judges."""
+    if inverted.judge != "ngspice" or not config.inverse_rounds:
+        return inverted
+    judge, names = choose(prepared, config.num_threads or 1), prepared.targets
+    truth = prepared.target.iloc[held][names].reset_index(drop=True)
+
+    def again(asked: list[Spec], begin: torch.Tensor) -> Found:
+        return find(model, asked, settings(config), config.seed, begin)
+
+    def measure(x: np.ndarray) -> np.ndarray:
+        return judge.measure(pd.DataFrame(x, columns=prepared.features)).to_numpy()
+
+    known = torch.tensor(model.known[names].to_numpy())
+    wanted = [specs.targets(row) for row in truth.to_dict("records")]
+    done = refine(again, measure, wanted, names, known, inverted.found, config.inverse_rounds)
+    predicted = [pd.Series(row, names) for row in done.predicted]
+    more = _long(CORRECTED, predicted, truth, done.measured)
+    return replace(inverted, results=pd.concat([inverted.results, more], ignore_index=True), rounds=done.history)
 
 
 def _lookup(model: InverseModel, wanted: Spec) -> pd.Series:
@@ -126,7 +152,7 @@ def _long(method: str, answers: list[pd.Series], truth: pd.DataFrame, judged: np
 def shares(inverted: Inverted) -> pd.DataFrame:
     """Return, per method and tolerance, the share of specifications with every metric within it, with a 95 % interval."""
     rows = []
-    for method in METHODS:
+    for method in dict.fromkeys(inverted.results.method):
         met = _met(inverted, method)
         for tolerance in WITHIN:
             hit = (met <= tolerance).astype(float)
@@ -194,17 +220,6 @@ def example_says(prepared: Prepared) -> tuple[str, str]:
         "The document's example target does not fit these metrics; twice the largest known value of each stands in, to see whether the "
         "diagnosis tells that it is out of reach.",
     )
-
-
-def surrogate_says(config: Config) -> dict[str, str]:
-    """Say what the search moves designs on, in Chinese and English."""
-    return {
-        "target": {"zh": "搜索在只用目标标注训练的正向集成上进行。", "en": "The search runs on the forward ensemble, trained on target labels alone."},
-        "transfer": {"zh": "搜索在先用源工艺训练、再用目标标注训练的正向集成上进行。",
-                     "en": "The search runs on the forward ensemble, trained on the source process first and then on target labels."},
-        "published": {"zh": "搜索在 `predict` 所用的模型上进行，为此只用这些目标设计重新拟合；它由哪些方法组成，是先前在全部训练行上选定的。",
-                      "en": "The search runs on the model that `predict` uses, refitted on these target designs alone; which methods it consists of was chosen earlier, on all training rows."},
-    }[config.inverse_surrogate]  # fmt: skip
 
 
 def feasibility(prepared: Prepared, model: InverseModel, config: Config) -> tuple[pd.DataFrame, str]:

@@ -25,6 +25,12 @@ class InverseParams(StudyConfig):
     inverse_prior: float = param(1e-3, "pull of the search towards the centre", "搜索向设计空间中心的先验强度", ge=0)
     inverse_lbfgs: int = param(5, "steps of the L-BFGS finish", "L-BFGS 收尾步数", ge=0)
     inverse_keep: int = param(4, "starts that are finished", "收尾阶段保留的起点数", ge=1)
+    inverse_rounds: int = param(
+        1,
+        "rounds of simulation and correction after the search, where ngspice judges",
+        "搜索之后“仿真—修正”的轮数（由 ngspice 评判时）",
+        ge=0,
+    )
     mdn_train: Literal["target", "source", "both"] = param(
         "target", "rows that train the mixture density network", "混合密度网络的训练行"
     )
