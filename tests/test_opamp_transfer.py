@@ -188,6 +188,17 @@ def test_a_folder_that_is_no_model_is_refused_with_one_sentence(tmp_path):
         publish.load(tmp_path)
 
 
+@pytest.mark.parametrize("spoil", ["model.json", "member_0/gp.safetensors", "member_1/net_0.safetensors"])
+def test_a_damaged_model_is_refused_with_one_sentence(lab, tmp_path, spoil, capsys):
+    publish.save(publish.fit_model(CHOSEN["ensemble"], lab), tmp_path / "model")
+    (tmp_path / "model" / spoil).write_bytes(b'{"members": [{"kind": "Trees"}]}')
+    lab.prepared.target[FEATURES].to_csv(tmp_path / "x.csv", index=False)
+    words = ["--model", str(tmp_path / "model"), "--features", str(tmp_path / "x.csv"), "--out", str(tmp_path / "y.csv")]
+    assert main(["predict", *words]) == 1
+    assert "is not a whole model of this study" in capsys.readouterr().err
+    assert not (tmp_path / "y.csv").exists()
+
+
 def test_equal_designs_share_an_inner_fold():
     twice = frame(30, 2, 1.0)
     twice = pd.concat([twice, twice], ignore_index=True)

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import pandas as pd
+from safetensors import SafetensorError
 from torch import nn
 
 from lib import calibration
@@ -122,6 +124,14 @@ def save(model: Model, folder: Path) -> None:
 
 def load(folder: Path) -> Model:
     """Read a model folder that `save` wrote; ValueError names what is missing or does not fit."""
+    try:
+        return _load(folder)
+    except (KeyError, TypeError, AttributeError, RuntimeError, SafetensorError, lightgbm.basic.LightGBMError) as error:
+        said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        raise ValueError(f"{folder} is not a whole model of this study ({said}): publish it again by a run.") from None
+
+
+def _load(folder: Path) -> Model:
     state = read_json(folder / "model.json", ("opamp", "members", "sources", "per_row", "low", "high", "temperature"))
     members = []
     for i, entry in enumerate(state["members"]):
