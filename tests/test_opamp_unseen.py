@@ -112,6 +112,15 @@ def test_gaps_that_need_two_arms_are_not_tested_with_one():
     assert answers.scarce(few, Config(), {"zh": "", "en": ""}) == {"zh": "", "en": ""}
 
 
+@pytest.mark.parametrize(
+    ("value", "low", "high", "said"),
+    [(0.02, 0.01, 0.03, "helps"), (-0.02, -0.03, -0.01, "does harm"), (0.02, -0.01, 0.05, "no difference that can be told"),
+     (0.0002, 0.0001, 0.0003, "negligible"), (0.02, None, None, "helps")],
+)  # fmt: skip
+def test_the_answer_says_what_the_interval_allows(value, low, high, said):
+    assert said in answers.helps({"value": value, "low": low, "high": high})["en"]
+
+
 def test_a_claim_without_a_value_is_not_tested(tmp_path):
     header = dict.fromkeys(("experiment_id", "author", "date", "project", "topic", "mvp", "model_version"), "x")
     report = Report(Config(out_dir=str(tmp_path)), title=pair("题", "t"), question=pair("问", "q"), header=header)

@@ -14,6 +14,7 @@ from lib.studies.opamp_transfer.tables import budget_gap, gap, of, reported_path
 
 FEW_METHOD = "gp_source_features"  # the transfer method that is asked what a few labels are worth
 DOCUMENT_LOGS = ("ugf", "cmrr")  # the metrics that the document takes the logarithm of
+TELLING = 1e-3  # a difference in R2 below this is negligible, however certain its sign
 CARRIES = 0.9  # worst R2 from which a model of A alone serves B
 Words = dict[str, str]  # {"zh": ..., "en": ...}
 
@@ -135,8 +136,10 @@ def key_facts(prepared: Prepared, scores: pd.DataFrame, best: Outcome, chosen: p
 
 
 def helps(found: dict[str, Any]) -> Words:
-    """Say whether a gain is one: its interval lies above zero, below it, or around it (no interval: the value decides)."""
+    """Say whether a gain in R2 is one: its interval lies above zero, below it, or around it (no interval: the value decides)."""
     low, high = (found["value"] if found[k] is None else found[k] for k in ("low", "high"))
+    if (low > 0 or high < 0) and abs(found["value"]) < TELLING:
+        return {"zh": "的影响可以忽略", "en": "makes a negligible difference"}
     if low > 0:
         return {"zh": "有帮助", "en": "helps"}
     return (
