@@ -201,6 +201,29 @@ def test_simulation_stands_beside_the_prediction():
     assert (table.failure == "").all()
 
 
+def test_without_the_simulator_there_are_no_rounds(trained):
+    config, prepared, runtime, _, held, model, _ = trained
+    inverted = study.invert_held_out(config, prepared, model, runtime, held, Truth())
+    assert study.with_rounds(config, prepared, model, inverted, held) is inverted
+    assert "no rounds" in study.rounds_say(inverted.rounds)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.ngspice
+@pytest.mark.skipif(circuit.ngspice_version() is None, reason="ngspice is not installed")
+def test_rounds_of_simulation_never_make_a_specification_worse(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    config = Config(num_threads=1, inverse_rounds=2, inverse_epochs=20)
+    runtime, prepared = rt.start(config), prepare(config)
+    kept, held = held_out(config, prepared)
+    model, _ = train_inverse(config, prepared, runtime, kept)
+    inverted = study.invert_held_out(config, prepared, model, runtime, held)
+    better = study.with_rounds(config, prepared, model, inverted, held)
+    worst = better.results.groupby(["method", "specification"]).miss.max()
+    assert (worst["corrected"] <= worst["search"] + 1e-9).all()
+    assert better.rounds.simulations.tolist() == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
