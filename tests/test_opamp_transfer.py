@@ -195,7 +195,10 @@ def test_a_damaged_model_is_refused_with_one_sentence(lab, tmp_path, spoil, caps
     lab.prepared.target[FEATURES].to_csv(tmp_path / "x.csv", index=False)
     words = ["--model", str(tmp_path / "model"), "--features", str(tmp_path / "x.csv"), "--out", str(tmp_path / "y.csv")]
     assert main(["predict", *words]) == 1
-    assert "is not a whole model of this study" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert str(tmp_path / "model") in said
+    assert "Traceback" not in said
+    assert said.count("\n") == 1
     assert not (tmp_path / "y.csv").exists()
 
 
