@@ -574,6 +574,8 @@ report.figure("inverse_answered", figure, "要求值、正向模型的预测与�
 report.table("inverse_metrics", inversion.per_metric(inverted), "逐指标的结果。", "The outcome metric by metric.",
              source=inversion.invert_held_out)  # fmt: skip
 
+report.text(*inversion.model_says(inverted.results))
+
 # %%
 report.figure("inverse_traces", opamp_inverse.traces(inverted.trace), "搜索过程中的损失：{n} 个要求一并优化，用时 {seconds:.1f} 秒。",
               "The loss along the search: {n} specifications at once in {seconds:.1f} seconds.", n=len(held), seconds=inverted.seconds)  # fmt: skip

@@ -258,6 +258,20 @@ def test_example_target_of_both_embedded_opamps_is_out_of_reach(name):
     assert not diagnose(study.example(prepared), prepared.target, prepared.targets).reachable.all()
 
 
+def test_the_page_says_what_the_model_promised_and_what_the_judge_grants():
+    rows = [
+        ("search", 0, "ugf", 1.00, 1.00, 0.01, 0.0),
+        ("search", 0, "cmrr", 90.0, 100.0, 0.2, 0.02),
+        ("mdn", 0, "ugf", 1.0, 9.0, 9.0, 0.0),
+    ]
+    columns = ["method", "specification", "metric", "predicted", "judged", "miss", "promised_miss"]
+    zh, en = study.model_says(pd.DataFrame(rows, columns=columns))
+    assert "meet 100% of the specifications; the judge grants 0%" in en
+    assert "cmrr" in en
+    assert "10.0%" in en
+    assert "10.0%" in zh
+
+
 def test_advantage_is_the_paired_difference_of_shares():
     rows = [(m, s, miss) for m, hits in {"search": [1, 1, 1, 0], "lookup": [1, 0, 0, 0]}.items() for s, miss in enumerate(hits)]
     results = pd.DataFrame([{"method": m, "specification": s, "miss": 0.01 if hit else 0.2} for m, s, hit in rows])

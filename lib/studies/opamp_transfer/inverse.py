@@ -22,11 +22,11 @@ from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared
 from lib.studies.opamp_transfer.forward import with_surrogate
 from lib.studies.opamp_transfer.inverse_fit import held_out, train_inverse
-from lib.studies.opamp_transfer.inverse_words import rounds_say, surrogate_says
+from lib.studies.opamp_transfer.inverse_words import model_says, rounds_say, surrogate_says
 from lib.studies.opamp_transfer.judge import Judge, choose, judge_name, judge_says
 
 __all__ = [
-    "Inverted", "advantage", "documented", "example_says", "feasibility", "find", "held_out", "invert_held_out", "judge_name", "judge_says", "out_of_range", "pareto",
+    "Inverted", "advantage", "documented", "example_says", "feasibility", "find", "held_out", "invert_held_out", "judge_name", "judge_says", "model_says", "out_of_range", "pareto",
     "per_metric", "reached", "rounds_say", "shares", "surrogate_says", "train_inverse", "with_rounds", "with_surrogate",
 ]  # fmt: skip
 
@@ -42,7 +42,7 @@ FRONT = 12  # weights along the front of two metrics
 class Inverted:
     """What inverse design gave: long results, the search's trace, and who judged."""
 
-    results: pd.DataFrame  # specification, method, metric, wanted, predicted, judged, miss
+    results: pd.DataFrame  # specification, method, metric, wanted, predicted, judged, miss, promised_miss (of the prediction)
     trace: pd.DataFrame
     judge: str
     seconds: float
@@ -140,10 +140,10 @@ def _long(method: str, answers: list[pd.Series], truth: pd.DataFrame, judged: np
     goals = Goals.stack(
         [specs.targets(r) for r in truth.to_dict("records")], list(truth.columns), torch.tensor(truth.to_numpy())
     )
-    miss = goals.miss(torch.tensor(judged)).nan_to_num(float("inf")).numpy()
+    miss, promised = (goals.miss(torch.tensor(v)).nan_to_num(float("inf")).numpy() for v in (judged, predicted))
     rows = [
         pd.DataFrame({"specification": range(len(truth)), "metric": m, "wanted": truth[m], "predicted": predicted[:, i],
-                      "judged": judged[:, i], "miss": miss[:, i]})
+                      "judged": judged[:, i], "miss": miss[:, i], "promised_miss": promised[:, i]})
         for i, m in enumerate(truth.columns)
     ]  # fmt: skip
     return pd.concat(rows).assign(method=method)

@@ -16,6 +16,20 @@ def surrogate_says(config: Config) -> dict[str, str]:
     }[config.inverse_surrogate]  # fmt: skip
 
 
+def model_says(results: pd.DataFrame, within: float = 0.05) -> tuple[str, str]:
+    """Say how much of what the search misses is the forward model's error, in Chinese and English; `results` as in `Inverted`."""
+    part = results[results.method == "search"]
+    promised, kept = ((part.groupby("specification")[k].max() <= within).mean() for k in ("promised_miss", "miss"))
+    error = ((part.predicted - part.judged) / part.judged).abs().groupby(part.metric).median()
+    name, worst = error.idxmax(), error.max()
+    return (
+        f"按正向模型自己的预测，搜到的设计满足了 {promised:.0%} 的要求，评判认可的是 {kept:.0%}。两者之差是正向模型的误差，"
+        f"在搜到的设计上最大的是 {name}：相对误差的中位数为 {worst:.1%}。",
+        f"By the forward model's own prediction the designs found meet {promised:.0%} of the specifications; the judge grants {kept:.0%}. "
+        f"What lies between is the model's error, which at these designs is largest for {name}: {worst:.1%} in the median, relative.",
+    )
+
+
 def rounds_say(rounds: pd.DataFrame | None) -> tuple[str, str]:
     """Say what simulation and correction bring, or why there are none, in Chinese and English."""
     if rounds is None:
