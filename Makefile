@@ -19,7 +19,7 @@ CLUSTER = $(if $(SLURM),--executor slurm --jobs $(JOBS) --slurm-status-command s
 SNAKEMAKE = $(BIN)python -m snakemake --cores all --resources slots=$(JOBS) $(CLUSTER) --keep-going --nolock --rerun-incomplete --rerun-triggers mtime --quiet rules progress host
 RUN_TESTS = $(BIN)python -m pytest -q
 
-.PHONY: help reports test test-all golden lab bench lock clean
+.PHONY: help reports test test-all chaos golden lab bench lock clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 	@echo "variables: PROFILE=smoke|quick|full (quick)  STUDY=name (all)  JOBS=n (1; side by side, they divide the cores)  SEEDS=n (1; more: repeats)  SLURM=1  VENV=folder (.venv; empty: the active environment)"
@@ -40,6 +40,9 @@ test: $(READY)  ## lint, unit tests, pairs, smoke run of every notebook, nbval (
 test-all: $(READY)  ## also what takes minutes: browser, kill harness
 	$(BIN)python -m pip install -q -e ".[browser]" $(if $(VENV),,--dry-run)
 	$(RUN_TESTS) --ignore=tests/golden tests
+
+chaos: $(READY)  ## kill `make reports` twenty times, repeat it, compare with an undisturbed run (smoke)
+	$(BIN)python scripts/chaos.py
 
 golden: $(READY)  ## make the executed smoke notebooks under tests/golden anew (never in CI)
 	OMP_NUM_THREADS=1 $(BIN)python scripts/make_golden.py $(STUDIES)

@@ -56,9 +56,7 @@ def _execute(study: str, values: dict[str, Any], out: Path, pages: Path) -> bool
             cwd=paths.ROOT,
             progress_bar=False,
             kernel_name="python3",
-            extra_arguments=[
-                "--IPKernelApp.log_level=ERROR"
-            ],  # no hint on unencrypted TCP: the kernel listens on this machine only
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # no hint on TCP: the kernel listens on this machine only
         )
         os.replace(running, out / f"{study}.ipynb")
         render(out / f"{study}.ipynb", pages / f"{study}.html")
