@@ -1,6 +1,5 @@
 """Pretrain the blind-spot denoiser, denoise spectra with it, and measure what it removes."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from lib.models.blindspot import (
     save_pretrained,
     start_head,
 )
+from lib.runs import rank
 from lib.runtime import Runtime
 from lib.train import Fitted, Task, fit
 
@@ -146,19 +146,19 @@ def pretrain(
 
     train    a source with fresh noise every epoch: for E1 and E2 too the noise is drawn anew, so that they see one clean
              star under many noises; with real data, whose noise is what it is, a source gives the same noise always
-    trainer  Lightning's devices, num_nodes, strategy: with torchrun, every process takes its share of the blocks
+    trainer  Lightning's devices, num_nodes, strategy: every process takes its share of each batch; on GPUs BatchNorm sees all
     """
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     options = {"batch_size": settings.batch_size, "seed": runtime.seed, "fields": FIELDS, "shuffle": True, "fresh": True}
-    steps = len(SpectraBatches(train, rank=0, world=world, **options))
+    steps = len(SpectraBatches(train, **options))
     n_labels = train.labels.shape[1] if settings.label_weight else 0
     model = Pretrainee(build(config, settings, train, runtime.seed), n_labels).to(runtime.device)
     task = Task(model, objective(settings), optimisers(settings, steps * settings.epochs))
     shared = {"folder": folder, "epochs": settings.epochs, "runtime": runtime, "clip": settings.clip}
-    validation = SpectraBatches(val, batch_size=settings.batch_size, fields=FIELDS)
+    validation = SpectraBatches(val, batch_size=settings.batch_size, fields=FIELDS, rank=0, world=1)  # on every rank
+    trainer = {"sync_batchnorm": runtime.device.type == "cuda"} | trainer
     fitted = fit(task, SpectraBatches(train, **options), validation, name="pretraining", **shared, **trainer)
-    if rank > 0:
-        return fitted
+    if rank():
+        return fitted  # rank 0 writes
     save_pretrained(model.denoiser, folder / WEIGHTS)
     write_csv(folder / HISTORY, fitted.history.assign(seconds=fitted.seconds))
     return fitted

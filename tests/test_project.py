@@ -20,7 +20,7 @@ LAYERS = {  # who may import whom; every layer may import the lowest
     "train": {"runtime", "runs"}, "data": {"runtime", "runs", "train"}, "probes": {"runtime", "runs"}, "fisher": {"runtime", "data"},
     "inverse": {"runtime", "runs", "data", "models", "losses"},
     "noise2noise": {"runtime", "runs", "data", "models", "losses", "train"},
-    "denoising": {"runtime", "data", "models", "losses", "train"}, "latents": {"data", "denoising", "models"},
+    "denoising": {"runtime", "runs", "data", "models", "losses", "train"}, "latents": {"data", "denoising", "models"},
     "heads": {"runtime", "models", "train"},
     "studies": {
         "runtime", "runs", "data", "models", "losses", "train", "probes", "fisher", "inverse", "noise2noise", "denoising",

@@ -318,18 +318,6 @@ def test_shuffled_batches_hold_every_row_once_in_a_new_order_each_epoch(tmp_path
     assert torch.equal(flux[3], data[int(labels[3])][0])
 
 
-def test_ranks_share_the_blocks_without_overlap_and_in_step(tmp_path):
-    write_foreign_file(tmp_path / "d.h5", rows=1700, pixels=4, index_=np.arange(1700.0))
-    data = SpectraDataset.from_hdf5(tmp_path / "d.h5", labels="index_", norm="none")
-    parts = [SpectraBatches(data, batch_size=64, shuffle=True, rank=r, world=3) for r in range(3)]
-    batches = [[b[1][:, 0] for b in part] for part in parts]
-    assert {len(b) for b in batches} == {len(p) for p in parts} == {8}  # the poorest rank has 2 blocks of 256 rows
-    rows = torch.cat([row for b in batches for row in b]).tolist()
-    assert len(rows) == len(set(rows)) == 3 * 8 * 64
-    with pytest.raises(ValueError, match="8 processes need 8 blocks of 256 rows, but the set has 1700 rows"):
-        len(SpectraBatches(data, batch_size=64, rank=0, world=8))
-
-
 PEAK = """
 import resource, sys
 import torch

@@ -1,6 +1,5 @@
 """Batches of spectra from any source: shuffled in windows of aligned blocks, with noise keyed by (seed, epoch, block)."""
 
-import itertools
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -45,8 +44,9 @@ class SpectraBatches:
     fresh    draw new noise every epoch (training); else the one fixed draw (validation, test)
     shuffle  take aligned blocks of 256 rows in random order into windows and permute inside a window, so that memory is
              bounded by window * 256 rows whatever the size of the set; else rows come in order
-    rank, world  this process takes every world-th block (data-parallel training; default: what torch.distributed says when
-             the pass begins). All ranks yield as many batches as the poorest of them, so that none waits for the others.
+    batch_size   rows of a batch over all processes of a data-parallel training
+    rank, world  this process takes every world-th row of each batch (default: what torch.distributed says when the pass
+             begins), so that W processes together see the batches that one would see
     The order depends on (seed, epoch) and a row's noise on (the source's seed, epoch, row) alone. Without the field
     `noisy` no noise is drawn.
     """
@@ -77,21 +77,19 @@ class SpectraBatches:
         self.rank, self.world, self.epoch = rank, world, 0
 
     def __len__(self) -> int:
-        return min(-(-sum(map(len, map(self._rows, blocks))) // self.batch_size) for blocks in self._shares())
+        return -(-len(self.source) // self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order and the noise of the next pass."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        yield from itertools.islice(self._batches(self._shares()[self._rank()[0]]), len(self))
-
-    def _batches(self, blocks: list[int]) -> Iterator[tuple[Tensor, ...]]:
-        order = generator(self.seed, ORDER_STREAM, self.epoch)
+        rank, world = self._rank()
+        order, blocks = generator(self.seed, ORDER_STREAM, self.epoch), list(range(-(-len(self.source) // BLOCK)))
         if self.shuffle:
             blocks = [blocks[i] for i in torch.randperm(len(blocks), generator=order).tolist()]
         normal = self._noise_buffer(len(blocks))
-        rest: tuple[Tensor, ...] | None = None  # rows that did not fill a batch, waiting for the next window
+        filled, parts = 0, []  # rows of the batch so far, and what this process took of them
         for first in range(0, len(blocks), self.window):
             chosen = blocks[first : first + self.window]
             self.source.stage(chosen)
@@ -100,28 +98,28 @@ class SpectraBatches:
             places = torch.cat([torch.arange(len(self._rows(b))) + i * BLOCK for i, b in enumerate(chosen)])
             mix = torch.randperm(len(rows), generator=order) if self.shuffle else torch.arange(len(rows))
             while len(mix):
-                want = self.batch_size - (0 if rest is None else len(rest[0]))
-                part, mix = mix[:want], mix[want:]
-                batch = self._take(rows[part], places[part], normal)
-                batch = batch if rest is None else tuple(map(torch.cat, zip(rest, batch, strict=True)))
-                rest = batch if len(batch[0]) < self.batch_size else None
-                if rest is None:
-                    yield batch
-        if rest is not None:
-            yield rest
+                part, mix = mix[: self.batch_size - filled], mix[self.batch_size - filled :]
+                mine = part[(rank - filled) % world :: world]
+                parts.append(self._take(rows[mine], places[mine], normal))
+                filled += len(part)
+                if filled == self.batch_size:
+                    yield _joined(parts)
+                    filled, parts = 0, []
+        if filled:
+            yield _joined(parts)
 
     def _rank(self) -> tuple[int, int]:
-        """Return this process's rank and how many there are."""
+        """Return this process's rank and how many there are; every batch must have a row for each of them."""
         joined = torch.distributed.is_available() and torch.distributed.is_initialized()
         found = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if joined else (0, 1)
-        return (found[0] if self.rank is None else self.rank), (found[1] if self.world is None else self.world)
-
-    def _shares(self) -> list[list[int]]:
-        """Return the blocks of every rank."""
-        count, world = -(-len(self.source) // BLOCK), self._rank()[1]
-        if count < world:
-            raise ValueError(f"{world} processes need {world} blocks of {BLOCK} rows, but the set has {len(self.source)} rows.")
-        return [list(range(rank, count, world)) for rank in range(world)]
+        rank, world = (found[0] if self.rank is None else self.rank), (found[1] if self.world is None else self.world)
+        last = len(self.source) % self.batch_size or self.batch_size
+        if min(last, self.batch_size) < world:
+            raise ValueError(
+                f"{world} processes cannot share the last batch, which has {last} of {len(self.source)} rows: choose another "
+                f"batch_size than {self.batch_size}."
+            )
+        return rank, world
 
     def _rows(self, block: int) -> Tensor:
         return torch.arange(block * BLOCK, min((block + 1) * BLOCK, len(self.source)))
@@ -143,6 +141,10 @@ class SpectraBatches:
         drawn = None if normal is None else normal[places.to(normal.device)]
         batch = self.source.take(rows, drawn)
         return tuple(getattr(batch, name) for name in self.fields)
+
+
+def _joined(parts: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    return parts[0] if len(parts) == 1 else tuple(map(torch.cat, zip(*parts, strict=True)))
 
 
 def whole_set(source: Source, *, fields: tuple[str, ...] = Spectra._fields) -> tuple[Tensor, ...]:

@@ -103,6 +103,8 @@ class CausalConv(nn.Module):
 
     def _batch_norm(self, y: Tensor) -> Tensor:
         bn = self.bn
+        if isinstance(bn, nn.SyncBatchNorm):  # what Lightning makes of it where several GPUs train together
+            return bn(y)
         bn.num_batches_tracked.add_(1)
         return F.batch_norm(y, bn.running_mean, bn.running_var, bn.weight, bn.bias, True, bn.momentum, bn.eps)
 

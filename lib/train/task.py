@@ -36,10 +36,18 @@ class Task(L.LightningModule):
         self.pairs: list[tuple[Tensor, Tensor]] = []
 
     def training_step(self, batch: Any, _: int) -> Tensor:
-        """Return the training loss and log every part of it."""
+        """Return the training loss, weighted by this process's part of the batch, and log every part of it."""
         parts = self.loss(self.model, batch)
-        self.log_dict({f"train_{k}": v for k, v in parts.items()}, on_step=False, on_epoch=True, batch_size=len(batch[0]))
-        return parts["loss"]
+        logged = {f"train_{k}": v for k, v in parts.items()}
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(batch[0]), sync_dist=True)
+        return parts["loss"] * self._weight(len(batch[0]))
+
+    def _weight(self, rows: int) -> float:
+        """Return rows over their mean among the processes: the mean of their gradients is then that of the whole batch."""
+        if self.trainer.world_size == 1:
+            return 1.0
+        total = self.trainer.strategy.reduce(torch.tensor(float(rows), device=self.device), reduce_op="sum")
+        return rows * self.trainer.world_size / float(total)
 
     def validation_step(self, batch: Any, _: int) -> None:
         """Log the validation loss; keep truth and prediction for the metrics of the epoch."""
