@@ -119,11 +119,7 @@ class StudyConfig(Config):
 
     @model_validator(mode="after")
     def _results_keep_off_the_code(self) -> Self:
-        """Refuse a results folder that is the repository, holds it, or lies in its code."""
-        if paths.ROOT.is_relative_to(self.out) or any(self.out.is_relative_to(paths.ROOT / name) for name in paths.CODE):
-            raise ValueError(
-                f"Parameter 'out_dir' is {self.out_dir!r}, where the project itself lives: name a folder of its own"
-            )
+        paths.results(self.out_dir or paths.BUILD)
         return self
 
     @property

@@ -36,7 +36,7 @@ def execute(study: str, profile: str, overrides: dict[str, Any], pages: Path | N
     if study not in paths.STUDIES or not params.is_file():
         raise ValueError(f"There is no study '{study}' with profile '{profile}': {params.relative_to(paths.ROOT)} is missing.")
     values = read_params(params) | overrides
-    out = paths.resolve(values.get("out_dir") or f"build/{profile}/{study}")
+    out = paths.results(str(values.get("out_dir") or f"build/{profile}/{study}"))
     pages = pages or paths.REPORTS / profile
     out.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(out / ".lock"):  # a second run of the same study waits

@@ -17,3 +17,11 @@ STUDIES = ("latent_extraction", "mlp_head", "vit_scaling", "opamp_transfer", "no
 def resolve(path: str | Path) -> Path:
     """Return `path` as absolute; a relative one counts from the repository root, wherever the process was started."""
     return (ROOT / Path(path).expanduser()).resolve()
+
+
+def results(path: str | Path) -> Path:
+    """Return a results folder as absolute; ValueError where it is the repository, holds it, or lies in its code."""
+    found = resolve(path)
+    if ROOT.is_relative_to(found) or any(found.is_relative_to(ROOT / name) for name in CODE):
+        raise ValueError(f"Parameter 'out_dir' is '{path}', where the project itself lives: name a folder of its own.")
+    return found

@@ -116,6 +116,10 @@ PARAMETERS = {
     "results over the code": (checked(out_dir="lib/mine"), "'out_dir' is 'lib/mine', where the project itself lives"),
     "results over everything": (checked(out_dir="/"), "'out_dir' is '/', where the project itself lives"),
     "results over the repository": (checked(out_dir="build/.."), "'out_dir' is 'build/..', where the project itself lives"),
+    "results of a job over the code": (
+        lambda t: execute("vit_scaling", "smoke", {"out_dir": "notebooks"}),
+        "where the project itself lives",
+    ),
     "results over somebody's figures": (
         lambda t: (text(t / "figures" / "mine.png", "x"), open_staging(t)),
         "holds 'figures' of something else, which would be replaced",

@@ -15,3 +15,10 @@ SPEC.loader.exec_module(make_docs)
 def test_a_made_page_is_up_to_date(name):
     made = make_docs.PAGES[name]()
     assert (paths.ROOT / "docs" / name).read_text(encoding="utf8") == made, "run `python scripts/make_docs.py`"
+
+
+def test_the_list_of_dependencies_names_every_line_of_the_lock():
+    lines = (paths.ROOT / "requirements.lock").read_text(encoding="utf8").splitlines()
+    listed = (paths.ROOT / "docs" / "dependencies.md").read_text(encoding="utf8")
+    absent = [x for x in lines if x and x[0] != "#" and "| {} | {} |".format(*x.split("==")) not in listed]
+    assert not absent, "run `python scripts/make_dependencies.py`"

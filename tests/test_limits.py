@@ -1,11 +1,14 @@
 """What a machine cannot do is one sentence that says what to lower: memory, devices, operations that cannot be repeated."""
 
+import json
+
 import pytest
 import torch
 from test_train import problem
 
 from lib import runtime
 from lib.commands import end
+from lib.report.failure import write_failure
 from lib.runtime import Runtime, fitting_in_memory, start
 from lib.studies.latent_extraction.config import LatentExtractionConfig
 from lib.studies.vit_scaling.config import VitScalingConfig
@@ -62,6 +65,12 @@ def test_out_of_memory_in_a_command_is_a_sentence_and_an_exit_code(capsys):
 
     assert end(act) == 1
     assert capsys.readouterr().err == "Out of GPU memory (CUDA out of memory.): use --device cpu.\n"
+
+
+def test_out_of_memory_anywhere_in_a_notebook_says_what_to_lower(tmp_path):
+    write_failure("vit_scaling", tmp_path, "OutOfMemoryError: CUDA out of memory.\nmore", "trace")
+    said = json.loads((tmp_path / "failed.json").read_text())["error"]
+    assert said == "OutOfMemoryError: CUDA out of memory.: lower batch_size, or the sizes of the model or of the data."
 
 
 def test_an_operation_that_cannot_be_repeated_is_refused(tmp_path, strict):

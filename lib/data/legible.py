@@ -9,7 +9,7 @@ from pathlib import Path
 
 # what the readers of HDF5, NumPy, NIfTI and PNG raise for a damaged file, whichever type each of them picks
 BROKEN = (
-    OSError, EOFError, RuntimeError, LookupError, TypeError, AttributeError, ValueError, OverflowError, SyntaxError,
+    OSError, EOFError, RuntimeError, LookupError, TypeError, AttributeError, ValueError, OverflowError, SyntaxError, MemoryError,
     struct.error, tokenize.TokenError, zlib.error,
 )  # fmt: skip
 

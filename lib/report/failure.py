@@ -30,8 +30,14 @@ def on_failure(study: str, out: Path) -> None:
     shell.set_custom_exc((Exception, KeyboardInterrupt), record)
 
 
+SCARCE = ("OutOfMemoryError", "MemoryError", "can't allocate memory")
+ADVICE = "lower batch_size, or the sizes of the model or of the data"
+
+
 def write_failure(study: str, out: Path, sentence: str, trace: str) -> None:
     """Write failed.json (study, error, traceback, time) into `out` and end the progress there."""
+    if any(word in sentence for word in SCARCE):
+        sentence = f"{sentence.splitlines()[0]}: {ADVICE}."
     LOG.error("%s", sentence)
     watch(None)
     when = datetime.now(UTC).isoformat(timespec="seconds")

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 
+from lib.commands import end
 from lib.data.grid import DEFAULT_FILE
 from lib.data.synthesis.build import NODES, build, check
 
@@ -28,4 +29,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(end(main))
