@@ -159,6 +159,8 @@ def _inline(value: Any) -> Any:
 def _sentence(cls: type[Config], error: Mapping[str, Any]) -> str:
     key = ".".join(str(part) for part in error["loc"]) or cls.__name__
     value = error["input"]
+    if error["type"] == "missing":
+        return f"Parameter '{key}' is missing."
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, cls.model_fields, n=1, cutoff=0.5)
         known = f"did you mean '{near[0]}'?" if near else f"the known ones are {', '.join(cls.model_fields)}."

@@ -403,6 +403,10 @@ MODELS = {
     "config broken": (lambda t: denoise(t, model=lambda m: text(m / "denoiser.json", "{")), r"denoiser\.json is not valid JSON"),
     "config of another model": (
         lambda t: denoise(t, model=lambda m: text(m / "denoiser.json", "{}")), r"denoiser\.json lacks num_layers, embed_dim"),
+    "config of nonsense": (lambda t: denoise(t, model=lambda m: text(m / "denoiser.json", json.dumps(
+        {"num_layers": 3, "embed_dim": 2, "kernel_size": 3, "flux_scale": None}))), r"denoiser\.json is damaged, or laid out in another way"),
+    "op-amp model of nonsense": (lambda t: predict_designs(t, model=lambda m: text(m / "model.json", (m / "model.json").read_text()
+        .replace('"kind"', '"kinds"'))), "is damaged, or laid out in another way: it cannot be read as a model of this study"),
     "config nested without end": (
         lambda t: denoise(t, model=lambda m: text(m / "denoiser.json", "[" * 100_000)), r"denoiser\.json is not valid JSON"),
     "head without its recipe": (lambda t: predict_head(t, model=lambda m: (m / "head.json").unlink()), r"head\.json does not exist"),

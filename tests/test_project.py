@@ -12,7 +12,7 @@ from lib import paths
 from lib.sources import sources
 
 MODULES = sorted(paths.ROOT.glob("lib/**/*.py"))
-LOWEST = {"config", "paths", "files", "metrics", "progress", "sources", "commands", "weights"}
+LOWEST = {"config", "paths", "files", "metrics", "progress", "sources", "commands", "weights", "legible"}
 LAYERS = {  # who may import whom; every layer may import the lowest
     "runtime": set(), "runs": {"runtime"}, "plots": set(), "report": set(), "render": {"report"}, "pairs": set(), "workflow": set(),
     "execute": {"render", "report"}, "models": set(), "losses": set(),

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 from scipy.interpolate import CubicSpline
 
-from lib.data.legible import legible
 from lib.files import replacing
+from lib.legible import legible
 from lib.paths import EMBEDDED
 from lib.weights import read_weights
 

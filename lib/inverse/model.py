@@ -17,6 +17,7 @@ from lib.inverse.search import Found
 from lib.inverse.space import Space
 from lib.inverse.spec import Goals, Spec
 from lib.inverse.surrogate import ScaledSurrogate, Surrogate
+from lib.legible import legible
 from lib.models.ensemble import Ensemble, EnsembleConfig
 from lib.models.mdn import MDN, MDNConfig
 from lib.runtime import generator
@@ -108,16 +109,18 @@ class InverseModel:
     @classmethod
     def load(cls, folder: Path, device: Any = "cpu") -> "InverseModel":
         """Read what `save` wrote; ValueError names the file that is missing or does not fit."""
+        with legible(folder, "an inverse model"):
+            return cls._load(folder, device)
+
+    @classmethod
+    def _load(cls, folder: Path, device: Any) -> "InverseModel":
         state = read_json(folder / "inverse.json", ("ensemble", "mixture", "low", "high"))
         space = Space.checked(read_json(folder / "space.json"))
         y_scaler = Scaler.read(folder / "y_scaler.json")
         known = read_numbers(folder / "known.csv")
-        try:
-            sizes = {**state["ensemble"], "names": tuple(state["ensemble"]["names"])}
-            ensemble, mixture = Ensemble(EnsembleConfig(**sizes)), MDN(MDNConfig(**state["mixture"]))
-            limits = state["low"], state["high"]
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{folder / 'inverse.json'} does not describe an inverse model ({error}).") from None
+        sizes = {**state["ensemble"], "names": tuple(state["ensemble"]["names"])}
+        ensemble, mixture = Ensemble(EnsembleConfig(**sizes)), MDN(MDNConfig(**state["mixture"]))
+        limits = ([float(v) for v in state[k]] for k in ("low", "high"))
         for name, net in (("ensemble", ensemble), ("mixture", mixture)):
             file = folder / f"{name}.safetensors"
             fill(net, read_weights(file)[0], file).to(device).requires_grad_(False)

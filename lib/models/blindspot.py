@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lib.files import read_json
+from lib.legible import legible
 from lib.weights import fill, read_weights
 
 SLOPE = 0.1  # of every LeakyReLU
@@ -41,6 +42,10 @@ class BlindSpotConfig:
         if self.kernel_size % 2 == 0:
             raise ValueError(
                 f"BlindSpotConfig: an even kernel_size ({self.kernel_size}) lets every pixel see itself; take an odd one."
+            )
+        if not (isinstance(self.input_sigma, bool) and isinstance(self.use_bn, bool)):
+            raise ValueError(
+                f"BlindSpotConfig: input_sigma {self.input_sigma!r} and use_bn {self.use_bn!r} must be true or false."
             )
         if not self.flux_scale > 0:
             raise ValueError(f"BlindSpotConfig: flux_scale is {self.flux_scale!r}; it must be positive.")
@@ -256,7 +261,8 @@ def load_pretrained(path: str | Path) -> BlindSpotDenoiser:
     path = Path(path)
     state = {name.removeprefix("model."): value for name, value in read_weights(path)[0].items()}
     side = path.with_suffix(".json")
-    model = BlindSpotDenoiser(_stored_config(side) if side.exists() else _config_of(state, path))
+    with legible(path, "a denoiser"):
+        model = BlindSpotDenoiser(_stored_config(side) if side.exists() else _config_of(state, path))
     expected = model.state_dict()
     return fill(model, {name: value for name, value in state.items() if name in expected}, path)
 
@@ -274,7 +280,8 @@ def _stored_config(path: Path) -> BlindSpotConfig:
     odd = sorted(set(state) - set(BlindSpotConfig.__dataclass_fields__))
     if odd:
         raise ValueError(f"{path} has the unknown key {odd[0]!r}: it does not describe a blind-spot denoiser.")
-    return BlindSpotConfig(**state)
+    with legible(path, "the shape of a denoiser"):
+        return BlindSpotConfig(**state)
 
 
 def _config_of(state: dict, path: Path) -> BlindSpotConfig:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from lib.data.images import PairedImages, add_noise
 from lib.files import read_json, replacing, write_csv, write_json
+from lib.legible import legible
 from lib.losses.images import shared_latent_loss
 from lib.models.shared_latent import SharedLatentConfig, SharedLatentDenoiser, count_parameters
 from lib.noise2noise.recipes import Recipe
@@ -84,7 +85,8 @@ def load_model(folder: Path):
     """Return the network that `save_model` wrote; a ValueError names what is missing."""
     settings = read_json(folder / "model.json", tuple(SharedLatentConfig.__dataclass_fields__))
     sizes = {name: settings[name] for name in SharedLatentConfig.__dataclass_fields__}
-    model = SharedLatentDenoiser(SharedLatentConfig(**sizes | {"features": tuple(sizes["features"])}))
+    with legible(folder / "model.json", "the sizes of a model"):
+        model = SharedLatentDenoiser(SharedLatentConfig(**sizes | {"features": tuple(sizes["features"])}))
     return fill(model, read_weights(folder / "weights.safetensors")[0], folder / "weights.safetensors")
 
 

@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 from PIL import Image
 
-from lib.data.legible import legible
+from lib.legible import legible
 
 SUFFIXES = (".npy", ".png", ".nii", ".nii.gz")
 FASTMRI_CONTRASTS = ("CORPD_FBK", "CORPDFS_FBK")  # proton density, and with fat suppression

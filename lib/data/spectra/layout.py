@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lib.data.legible import legible
 from lib.files import replacing
+from lib.legible import legible
 
 WAVE = "spectrumdataset/wave"
 FLUX = "dataset/arrays/flux/value"

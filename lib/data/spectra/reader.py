@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lib.data.legible import legible
 from lib.data.spectra.layout import ERROR, FLUX, WAVE, check_shapes, opened, read_wave
 from lib.data.spectra.tables import read_table
+from lib.legible import legible
 
 NAMES = (FLUX, ERROR)
 Pair = tuple[np.ndarray, np.ndarray]

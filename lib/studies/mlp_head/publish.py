@@ -13,6 +13,7 @@ from lib.data.sets import locate
 from lib.data.spectra.layout import blocks, check_shapes, opened, read_wave
 from lib.files import read_json, write_csv, write_json
 from lib.heads import EncoderAndHead
+from lib.legible import legible
 from lib.models.blindspot import load_pretrained, save_pretrained
 from lib.studies.mlp_head.arms import load_head
 from lib.studies.mlp_head.config import MLPHeadConfig
@@ -38,7 +39,8 @@ def load(folder: Path, device: torch.device) -> tuple[EncoderAndHead, dict]:
     """Return the published model in eval mode, and its recipe."""
     recipe = read_json(folder / RECIPE, ("layer", "pooling", "direction", "wave_aa"))
     denoiser, head = load_pretrained(folder / denoising.WEIGHTS), load_head(folder / HEAD)
-    model = EncoderAndHead(denoiser, recipe["layer"], recipe["pooling"], recipe["direction"], head)
+    with legible(folder / RECIPE, "a recipe"):
+        model = EncoderAndHead(denoiser, recipe["layer"], recipe["pooling"], recipe["direction"], head)
     return model.to(device).eval(), recipe
 
 

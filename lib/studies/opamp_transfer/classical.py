@@ -39,7 +39,7 @@ class Linear:
     def load(cls, folder: Path) -> "Linear":
         """Read what `save` wrote."""
         state = read_json(folder / "linear.json", ("coef", "intercept", "degree"))
-        return cls(np.asarray(state["coef"]), np.asarray(state["intercept"]), state["degree"])
+        return cls(np.asarray(state["coef"], float), np.asarray(state["intercept"], float), int(state["degree"]))
 
 
 def products(x: np.ndarray, degree: int) -> np.ndarray:

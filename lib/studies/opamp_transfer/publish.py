@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import lightgbm
 import numpy as np
 import pandas as pd
-from safetensors import SafetensorError
 from torch import nn
 
 from lib import calibration
 from lib.data.opamp import Scaler
 from lib.files import read_json, remove_tree, write_json, write_text
+from lib.legible import legible
 from lib.studies.opamp_transfer.arms import SOURCE, Arm, Lab, Networks, features_of, fit_and_predict, todo_of, with_source
 from lib.studies.opamp_transfer.bench import Inputs, gather, inner_folds, inner_rmse
 from lib.studies.opamp_transfer.classical import Linear, Processes, Trees
@@ -124,11 +123,8 @@ def save(model: Model, folder: Path) -> None:
 
 def load(folder: Path) -> Model:
     """Read a model folder that `save` wrote; ValueError names what is missing or does not fit."""
-    try:
+    with legible(folder, "a model of this study"):
         return _load(folder)
-    except (KeyError, TypeError, AttributeError, RuntimeError, SafetensorError, lightgbm.basic.LightGBMError) as error:
-        said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        raise ValueError(f"{folder} is not a whole model of this study ({said}): publish it again by a run.") from None
 
 
 def _load(folder: Path) -> Model:
@@ -139,11 +135,11 @@ def _load(folder: Path) -> Model:
             known = ", ".join(KINDS)
             raise ValueError(f"{folder / 'model.json'} has a member of kind {entry['kind']!r}; it should be one of {known}.")
         predictor = KINDS[entry["kind"]].load(folder / f"member_{i}")
-        members.append(Member(Arm(**entry["arm"]), predictor, np.asarray(entry["temperature"]), np.asarray(entry["error"])))
+        members.append(Member(Arm(**entry["arm"]), predictor, *(np.asarray(entry[k], float) for k in ("temperature", "error"))))
     if not members:
         raise ValueError(f"{folder / 'model.json'} names no members: it is not a model of this study.")
     return Model(
         state["opamp"], Inputs.checked(read_json(folder / "inputs.json")), Scaler.read(folder / "y_scaler.json"), members,
-        *(np.asarray(state[k]) for k in ("temperature", "low", "high")),
+        *(np.asarray(state[k], float) for k in ("temperature", "low", "high")),
         {name: load_networks(folder / f"source_{name}") for name in state["sources"]}, state["per_row"],
     )  # fmt: skip

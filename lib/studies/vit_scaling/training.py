@@ -14,6 +14,7 @@ from lib import metrics
 from lib.data.batches import Source, SpectraBatches
 from lib.data.labels import LabelScaler
 from lib.files import read_json, write_csv, write_json
+from lib.legible import legible
 from lib.losses.regression import loss_on_batch
 from lib.models.vit import SpectrumViT, ViTConfig, load_pretrained, save_pretrained
 from lib.runs import rank
@@ -171,4 +172,6 @@ def load(folder: Path) -> tuple[SpectrumViT, LabelScaler, dict[str, Any]]:
         if not (folder / name).is_file():
             raise ValueError(f"{folder} holds no {name}; give the model/ folder of a finished run of vit_scaling")
     state = read_json(folder / "model.json", ("scaler",))
-    return load_pretrained(folder / "model.safetensors"), LabelScaler.from_json(state["scaler"]), state
+    with legible(folder / "model.json", "a label scaler"):
+        scaler = LabelScaler.from_json(state["scaler"])
+    return load_pretrained(folder / "model.safetensors"), scaler, state
