@@ -652,25 +652,25 @@ report.text(*study.disagreements(prepared, below, inversion.out_of_range(feasibl
 # %% [markdown] tags=["lang-zh"]
 # ## 5 结论与下一步
 # - **标注充足时**先做物理特征，再用高斯过程或小网络的集成；是否迁移看 H6，差别很小时不值得为它维护源模型。
-# - **标注稀少时**把源模型的预测当作特征交给高斯过程，这比微调网络更稳；优势维持到多少标注见“需要多少目标标注”。
+# - **标注稀少时**最值得一试的迁移，是把源模型的预测当作特征交给高斯过程；它与微调相比如何、优势维持到多少标注，见“需要多少目标标注”。
 # - **不确定度**必须校准后再用：发布模型的标准差已在折外预测上校准。
 # - **逆向设计**先看可行性诊断，再搜索；有仿真器时用仿真确认，没有时只能信独立模型，把它当作参考。
 #
 # 局限：一种运放、一对工艺，结论不能直接推到别的拓扑；标注预算随机抽取，没有试主动选点；逆向设计的要求取自留出设计，必然可行，
-# 实际要求往往更苛刻。下一步：按不确定度挑选要标注的设计、把仿真器放进搜索回路、加入工艺角与温度。
+# 实际要求往往更苛刻。下一步：按不确定度挑选要标注的设计、给变量多的拓扑补足标注、加入工艺角与温度。
 
 # %% [markdown] tags=["lang-en"]
 # ## 5 Conclusions and next steps
 # - **With plenty of labels** build physics features first, then a Gaussian process or an ensemble of small networks; H6 tells whether to
 #   transfer, and where the difference is tiny a source model is not worth maintaining for it.
-# - **With few labels** give the source model's predictions to a Gaussian process as features, which is steadier than fine-tuning; "How
-#   many target labels are needed?" shows how far the advantage lasts.
+# - **With few labels** the form of transfer to try first is a Gaussian process that reads the source model's predictions as features; "How
+#   many target labels are needed?" sets it against fine-tuning and shows how far the advantage lasts.
 # - **Uncertainties** are to be used only after calibration: the published model's are calibrated on out-of-fold predictions.
 # - **Inverse design** begins with the diagnosis of feasibility and ends in a simulation; without a simulator an independent model is only a hint.
 #
 # Limits: one op-amp and one pair of processes, so that other topologies may differ; label budgets are drawn at random, no active choice was
 # tried; the specifications are metrics of held-out designs and can be met for certain, while those of practice are often harsher. Next:
-# choose the designs to label by uncertainty, put the simulator into the search, add corners and temperature.
+# choose the designs to label by uncertainty, label more of the topologies with many sizes, add corners and temperature.
 
 # %% [markdown] tags=["lang-zh"]
 # ## 6 附录

@@ -145,7 +145,7 @@ def helps(found: dict[str, Any]) -> Words:
     return (
         {"zh": "反而有害", "en": "does harm"}
         if high < 0
-        else {"zh": "看不出差别", "en": "makes no difference that can be told"}
+        else {"zh": "带不来可辨的差别", "en": "makes no difference that can be told"}
     )
 
 
@@ -190,8 +190,9 @@ def reached(chosen: pd.DataFrame, method: Words) -> Words:
 def worth(gains: pd.Series, transfer: dict[str, Any]) -> Words:
     """Say what features and transfer are worth with all labels."""
     physics, moved, verb = gains["physics_features"], transfer["value"], helps(transfer)
-    return {"zh": f"标注充足时，换成物理特征使平均 R² 变化 {physics:+.3f}，在此之上迁移{verb['zh']}（{moved:+.4f}）。",
-            "en": f"With plenty of labels, physics features change the mean R² by {physics:+.3f}, and on top of them transfer {verb['en']} ({moved:+.4f})."}  # fmt: skip
+    rise = {"zh": "提高", "en": "raise"} if physics >= 0 else {"zh": "降低", "en": "lower"}
+    return {"zh": f"标注充足时，换成物理特征使平均 R² {rise['zh']} {abs(physics):.3f}，在此之上，迁移{verb['zh']}（{moved:+.4f}）。",
+            "en": f"With plenty of labels, physics features {rise['en']} the mean R² by {abs(physics):.3f}, and on top of them transfer {verb['en']} ({moved:+.4f})."}  # fmt: skip
 
 
 def averaged(chosen: pd.DataFrame) -> Words:
