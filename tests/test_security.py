@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from html.parser import HTMLParser
 
 import h5py
@@ -208,3 +209,24 @@ def test_networks_of_no_kind_are_not_built(tmp_path):
     (tmp_path / "networks.json").write_text(json.dumps({"kind": "os.system", "sizes": {}, "count": 1}))
     with pytest.raises(ValueError, match="has the kind 'os.system', but it should be one of"):
         load_networks(tmp_path)
+
+
+@pytest.mark.browser
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_browser_runs_the_projects_script_and_no_other(tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="the extra `browser` is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or pytest.skip("Chromium is not installed")
+    hostile_notebook(tmp_path / "n.ipynb")
+    render(tmp_path / "n.ipynb", tmp_path / "p.html")
+    smuggled = "<script>document.title = 'ran'</script><img src=x onerror=\"document.title = 'ran'\"></main>"
+    page = (tmp_path / "p.html").read_text(encoding="utf8").replace("</main>", smuggled, 1)
+    (tmp_path / "p.html").write_text(page, encoding="utf8")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        shown, problems = browser.new_page(), []
+        shown.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+        shown.goto((tmp_path / "p.html").as_uri())
+        assert shown.locator("dialog.zoom").count() == 1, "the project's own script ran"
+        assert shown.title() != "ran"
+        assert len([p for p in problems if "Content Security Policy" in p]) == 3
+        browser.close()
