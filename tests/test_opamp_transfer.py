@@ -19,7 +19,7 @@ from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared
 from lib.studies.opamp_transfer.forward import Published
 from lib.studies.opamp_transfer.networks import recipe
-from lib.studies.opamp_transfer.source import fit_source
+from lib.studies.opamp_transfer.source import fit_source, model_settings
 
 FEATURES, TARGETS = ["w1", "l1", "ibias"], ["ugf", "cmrr"]
 SMALL = {"document": True, "hidden": 8, "layers": 2, "epochs": 3, "raw": "all"}  # both recipes, both feature sets
@@ -79,6 +79,11 @@ def test_source_networks_never_see_the_target(lab):
     bench = replace(lab.bench, y=lab.bench.y * 9, x={k: v * 9 for k, v in lab.bench.x.items()})
     first, second = (fit_source(b, TINY, "physics", recipe(TINY, "compact"), "cpu").nets[0] for b in (lab.bench, bench))
     assert all(torch.equal(p, q) for p, q in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_parameters_of_the_inverse_design_leave_the_fits_in_the_run_cache():
+    assert model_settings(Config()) == model_settings(Config(inverse_starts=9, mdn_hidden=9, out_dir="elsewhere"))
+    assert model_settings(Config()) != model_settings(Config(compact_epochs=9))
 
 
 def test_temperature_maximises_the_normal_likelihood():

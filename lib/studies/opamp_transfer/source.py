@@ -56,11 +56,10 @@ def source_mean(nets: list[nn.Module], x: np.ndarray) -> np.ndarray:
 
 
 def model_settings(config: Config) -> dict:
-    """Return what a fit depends on: the parameters without places, profile and display."""
-    return config.model_dump(
-        exclude={"profile", "out_dir", "data_dir", "force", "lang", "device", "precision", "num_threads", "raw", "document",
-                 "lambda_grid", "alpha_grid", "budgets"}
-    )  # fmt: skip
+    """Return what a fit depends on: the parameters without places, profile, display and those of the inverse design."""
+    elsewhere = {"profile", "out_dir", "data_dir", "force", "lang", "device", "precision", "num_threads", "raw", "document",
+                 "lambda_grid", "alpha_grid", "budgets"}  # fmt: skip
+    return config.model_dump(exclude=elsewhere | {k for k in type(config).model_fields if k.startswith(("inverse_", "mdn_"))})
 
 
 def save_networks(nets: list[nn.Module], kind: str, folder: Path) -> None:
