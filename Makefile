@@ -61,6 +61,8 @@ clean:  ## remove build/, runs/ and caches (not .venv, not reports/)
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	mkdir -p $(VENV)/etc/ipython  # no hint on TCP from the kernels of this environment: they listen on this machine only
+	echo '{"IPKernelApp": {"log_level": 40}}' > $(VENV)/etc/ipython/ipython_kernel_config.json
 	$(BIN)python -m pip install -q --disable-pip-version-check -r requirements.lock
 	$(BIN)python -m pip install -q --disable-pip-version-check --no-deps -e .
 	touch $@

@@ -5,13 +5,15 @@ import math
 import sys
 from collections.abc import Callable
 
+from lib.files import advised
+
 
 def end(act: Callable[[], object]) -> int:
     """Run `act` and return the exit code; a problem that the user can mend is one sentence on stderr, never a traceback."""
     try:
         act()
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{advised(str(error))}\n")
         return 1
     except MemoryError as error:
         sys.stderr.write(f"Out of memory ({error or 'no size told'}): give it less data at a time, or a larger machine.\n")

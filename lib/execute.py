@@ -8,6 +8,8 @@ import os
 import re
 import sys
 import threading
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,7 @@ from tqdm import tqdm
 
 from lib import paths
 from lib.config import read_params
-from lib.files import parse_yaml, read_json, write_text
-from lib.progress import watch
+from lib.files import advised, naming, parse_yaml, read_json, write_json, write_text
 from lib.render.index import render_index
 from lib.render.page import render, render_failed
 from lib.report.failure import write_failure
@@ -49,15 +50,17 @@ def _execute(study: str, values: dict[str, Any], out: Path, pages: Path) -> bool
     running = out / "running.ipynb"
     bar = _Bar(study, out)
     try:
-        papermill.execute_notebook(
-            paths.NOTEBOOKS / f"{study}.ipynb",
-            running,
-            values,
-            cwd=paths.ROOT,
-            progress_bar=False,
-            kernel_name="python3",
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # no hint on TCP: the kernel listens on this machine only
-        )
+        _begin(out, pages)
+        with naming(running):
+            papermill.execute_notebook(
+                paths.NOTEBOOKS / f"{study}.ipynb",
+                running,
+                values,
+                cwd=paths.ROOT,
+                progress_bar=False,
+                kernel_name="python3",
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],  # no hint on TCP: the kernel listens on this machine only
+            )
         os.replace(running, out / f"{study}.ipynb")
         render(out / f"{study}.ipynb", pages / f"{study}.html")
     except (PapermillException, DeadKernelError, ValueError, OSError) as error:
@@ -65,12 +68,19 @@ def _execute(study: str, values: dict[str, Any], out: Path, pages: Path) -> bool
         return False
     finally:
         bar.close()
-        watch(None)
-        (out / "running.json").unlink(missing_ok=True)
-        refresh_index(pages)
+        with suppress(OSError):  # a full or read-only disk was told already
+            (out / "running.json").unlink(missing_ok=True)
+            refresh_index(pages)
     (pages / f"{study}.failed.html").unlink(missing_ok=True)
     refresh_index(pages)
     return True
+
+
+def _begin(out: Path, pages: Path) -> None:
+    """Show the study as running before its notebook can say so; pages that cannot be written are found out now."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(out / "running.json", {"step": "start", "done": 0, "total": 1, "started": started})
+    refresh_index(pages)
 
 
 def refresh_index(pages: Path) -> None:
@@ -85,10 +95,15 @@ def _fail(study: str, out: Path, error: Exception, running: Path, pages: Path) -
     if isinstance(error, PapermillExecutionError):
         sentence = f"{error.ename}: {error.evalue}"
         trace = _plain("\n".join(error.traceback))
+    sys.stderr.write(f"{study} failed: {advised(sentence)}\n")
+    with suppress(OSError):  # a full or read-only disk takes no record
+        _record(study, out, sentence, trace, running, pages)
+
+
+def _record(study: str, out: Path, sentence: str, trace: str, running: Path, pages: Path) -> None:
     if not (out / "failed.json").is_file():  # the notebook's own hook knows more, where it got that far
         write_failure(study, out, sentence, trace)
     render_failed(running, pages / f"{study}.failed.html", read_json(out / "failed.json"))
-    sys.stderr.write(f"{study} failed: {sentence}\n")
 
 
 def _plain(text: str) -> str:
@@ -140,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
         overrides = {name: parse_yaml(value) if value else "" for name, value in chosen.overrides}
         done = execute(chosen.study, chosen.profile, overrides, chosen.pages)
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{advised(str(error))}\n")
         return 1
     if done and chosen.stamp is not None:
         write_text(chosen.stamp, "done\n")

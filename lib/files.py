@@ -1,8 +1,10 @@
 """Atomic files: a reader sees the old content or the new, never half of it; and fingerprints of what was read."""
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,17 +16,43 @@ import pandas as pd
 import yaml
 
 BLOCK = 1 << 20
+ADVICE = {
+    errno.ENOSPC: "free some space on that disk and repeat; what was finished is kept",
+    errno.EDQUOT: "free some of your quota on that disk and repeat; what was finished is kept",
+    errno.EROFS: "mount it for writing, or name another folder; nothing in it was changed",
+    errno.EACCES: "make it writable and readable for you, or name another folder; nothing in it was changed",
+}
+
+
+def advised(sentence: str) -> str:
+    """Return a message with what to do about it where the disk is at fault, which shows by the system's error number."""
+    found = re.search(r"(?:Errno |os error )(\d+)", sentence)
+    advice = ADVICE.get(int(found[1])) if found else None
+    return f"{sentence}: {advice}." if advice and advice not in sentence else sentence
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let a system error that names no file, such as that of a full disk, or only a temporary one name `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and str(error.filename or ".partial").endswith(".partial"):
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path` in one step, on failure it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    with naming(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     finally:

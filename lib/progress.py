@@ -14,6 +14,7 @@ from tqdm import tqdm
 from lib.files import write_json
 
 LOG = logging.getLogger("lib")
+LOG.addHandler(logging.NullHandler())  # nothing on stderr where no run is watched: what ends it is told there once
 EVERY = 1.0  # seconds between two updates of what people see
 
 

@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from lib import paths
 from lib.files import read_json
 from lib.render.page import write_page
@@ -17,7 +19,16 @@ IMAGE = r'<figure id="fig-{}"><img alt="[^"]*" src="data:image/png;base64,([^"]*
 
 
 def render_index(folder: Path) -> None:
-    """Write folder/index.html; `folder` holds the pages of one profile and is named after it."""
+    """Write folder/index.html; `folder` holds the pages of one profile and is named after it.
+
+    Studies that end at once take turns, so that the last one to write has seen the pages of all.
+    """
+    paths.BUILD.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(paths.BUILD / f".{folder.name}.index.lock"):
+        _write_index(folder)
+
+
+def _write_index(folder: Path) -> None:
     cards = [card(folder, study) for study in paths.STUDIES]
     claims = [c | {"study": card["study"]} for card in cards if card["results"] for c in card["results"]["claims"]]
     titles = {c["study"]: c["results"]["title"] for c in cards if c["results"]}

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lib import paths
 from lib.config import StudyConfig
-from lib.files import write_csv, write_json
+from lib.files import naming, write_csv, write_json
 from lib.progress import LOG, watch
 from lib.report import display
 from lib.report.claims import Criterion
@@ -94,7 +94,9 @@ class Report:
 
         figure = _figure_of(drawn)
         image = display.png(figure)
-        (self.staging / "figures" / f"{name}.png").write_bytes(image)
+        file = self.staging / "figures" / f"{name}.png"
+        with naming(file):
+            file.write_bytes(image)
         self.figures[name] = f"figures/{name}.png"
         caption = pair(zh, en, **facts)
         payload = {"id": f"fig-{name}", "caption": caption, "alt": alt or display.describe(figure), "file": self.figures[name]}

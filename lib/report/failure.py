@@ -2,12 +2,13 @@
 
 import sys
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lib.files import write_json
+from lib.files import advised, write_json
 from lib.progress import LOG, watch
 
 
@@ -24,7 +25,8 @@ def on_failure(study: str, out: Path) -> None:
     def record(
         shell: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, tb_offset: int | None = None
     ) -> None:
-        write_failure(study, out, f"{kind.__name__}: {error}", "".join(traceback.format_exception(kind, error, trace)))
+        with suppress(OSError):  # a full or read-only disk takes no record: the error itself is still shown
+            write_failure(study, out, f"{kind.__name__}: {error}", "".join(traceback.format_exception(kind, error, trace)))
         shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
 
     shell.set_custom_exc((Exception, KeyboardInterrupt), record)
@@ -36,6 +38,7 @@ ADVICE = "lower batch_size, or the sizes of the model or of the data"
 
 def write_failure(study: str, out: Path, sentence: str, trace: str) -> None:
     """Write failed.json (study, error, traceback, time) into `out` and end the progress there."""
+    sentence = advised(sentence)
     if any(word in sentence for word in SCARCE):
         sentence = f"{sentence.splitlines()[0]}: {ADVICE}."
     LOG.error("%s", sentence)
