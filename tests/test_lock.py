@@ -94,8 +94,8 @@ def test_one_changed_byte_of_data_changes_the_fingerprint(tmp_path, file):
 def test_one_changed_digit_of_an_opamp_table_changes_the_fingerprint_that_a_report_states(tmp_path):
     shutil.copytree(paths.EMBEDDED / "opamp", tmp_path / "d" / "01_train_set")
     before = opamp.load(tmp_path / "d", "5t_opamp").source.attrs["fingerprint"]
-    file = next((tmp_path / "d").rglob("target_targets.csv*"))
+    file = next((tmp_path / "d").rglob("5t_opamp/target/target_targets.csv*"))
     frame = pd.read_csv(file)
-    frame.iloc[3, 0] += 1e-9
+    frame.iloc[3, 0] *= 1.001
     frame.to_csv(file, index=False)
     assert opamp.load(tmp_path / "d", "5t_opamp").source.attrs["fingerprint"] != before
