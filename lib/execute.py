@@ -5,7 +5,6 @@ python -m lib.execute STUDY [--profile quick] [-p NAME VALUE]...
 
 import argparse
 import os
-import re
 import sys
 import threading
 from contextlib import suppress
@@ -23,7 +22,7 @@ from lib import paths
 from lib.config import read_params
 from lib.files import advised, naming, parse_yaml, read_json, write_json, write_text
 from lib.render.index import render_index
-from lib.render.page import render, render_failed
+from lib.render.page import COLOURS, render, render_failed
 from lib.report.failure import write_failure
 from lib.report.publish import recover
 
@@ -94,7 +93,7 @@ def _fail(study: str, out: Path, error: Exception, running: Path, pages: Path) -
     trace = sentence
     if isinstance(error, PapermillExecutionError):
         sentence = f"{error.ename}: {error.evalue}"
-        trace = _plain("\n".join(error.traceback))
+        trace = COLOURS.sub("", "\n".join(error.traceback))
     sys.stderr.write(f"{study} failed: {advised(sentence)}\n")
     with suppress(OSError):  # a full or read-only disk takes no record
         _record(study, out, sentence, trace, running, pages)
@@ -104,11 +103,6 @@ def _record(study: str, out: Path, sentence: str, trace: str, running: Path, pag
     if not (out / "failed.json").is_file():  # the notebook's own hook knows more, where it got that far
         write_failure(study, out, sentence, trace)
     render_failed(running, pages / f"{study}.failed.html", read_json(out / "failed.json"))
-
-
-def _plain(text: str) -> str:
-    """Strip terminal colours."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 class _Bar:

@@ -149,9 +149,14 @@ def git_state() -> tuple[str, bool]:
     """Return the commit and whether lib, notebooks or params differ from it; ("unknown", True) outside a repository."""
     try:
         commit = _git("rev-parse", "HEAD")
-        return commit, bool(_git("status", "--porcelain", "--", "lib", "notebooks", "params"))
+        return commit, changed("lib", "notebooks", "params")
     except (OSError, subprocess.CalledProcessError):
         return "unknown", True
+
+
+def changed(*folders: str) -> bool:
+    """Tell whether folders of the repository differ from the commit."""
+    return bool(_git("status", "--porcelain", "--", *folders))
 
 
 def _git(*words: str) -> str:

@@ -1,4 +1,4 @@
-"""Write docs/parameters.md and docs/glossary.md from the code: `python scripts/make_docs.py` (a test compares them)."""
+"""Write docs/parameters.md, docs/glossary.md and the README's answers: `python scripts/make_docs.py` (a test compares them)."""
 
 import importlib
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 from lib import paths, workflow
 from lib.config import StudyConfig
 from lib.files import write_text
+from lib.render.index import read_page
 from lib.report.text import glossary
 
+ANSWERS = ("<!-- answers: made by scripts/make_docs.py from reports/quick -->", "<!-- end of answers -->")
 MADE = "<!-- made by scripts/make_docs.py: edit the code, not this file -->\n"
 
 
@@ -52,7 +54,21 @@ def terms() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"parameters.md": parameters, "glossary.md": terms}
+def readme() -> str:
+    """Return README.md with each study's question and the answer that its published quick page gives."""
+    lines = ["| study 研究 | question and answer | 问题与答案 |", "|---|---|---|"]
+    for study in paths.STUDIES:
+        results, _ = read_page(paths.REPORTS / "quick" / f"{study}.html")
+        if results is None:
+            raise SystemExit(f"reports/quick/{study}.html is missing: run `make reports` first.")
+        said = [f"{results['question'][lang]} **{results['answer'][lang]}**" for lang in ("en", "zh")]
+        lines.append(f"| [`{study}`](reports/quick/{study}.html) | " + " | ".join(t.replace("|", "\\|") for t in said) + " |")
+    text = (paths.ROOT / "README.md").read_text(encoding="utf8")
+    head, rest = text.split(ANSWERS[0])
+    return head + ANSWERS[0] + "\n" + "\n".join(lines) + "\n" + ANSWERS[1] + rest.split(ANSWERS[1])[1]
+
+
+PAGES = {"../README.md": readme, "parameters.md": parameters, "glossary.md": terms}
 
 
 def main(folder: Path = paths.ROOT / "docs") -> None:

@@ -26,6 +26,7 @@ from lib.report.display import MIME
 from lib.report.text import number, term
 
 FOLDER = Path(__file__).parent
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a terminal
 LANGS = {"lang-zh": "zh-CN", "lang-en": "en"}
 
 
@@ -107,7 +108,7 @@ def _code(page: Page, cell: NotebookNode) -> None:
         )
     for output in cell.outputs:
         if output.output_type == "error":
-            page.error = "\n".join(output.traceback)
+            page.error = COLOURS.sub("", "\n".join(output.traceback))
         elif output.output_type == "stream" and output.name == "stdout":
             page.body.append(f"<pre>{escape(output.text)}</pre>")
         elif output.output_type in ("display_data", "execute_result"):
