@@ -53,7 +53,8 @@ def inputs(study: str, profile: str) -> list[str]:
     modules = sources(paths.NOTEBOOKS / f"{study}.py")
     files = [paths.NOTEBOOKS / f"{study}.ipynb", params, *(m for m in modules if m.parent != paths.NOTEBOOKS)]
     folders = {m.parent for m in modules} - {paths.NOTEBOOKS}
-    files += [f for d in folders for p in ("*.mplstyle", "reported.yaml", f"glossary/{study}.yaml") for f in d.glob(p)]
+    tables = ("*.mplstyle", "reported.yaml", "glossary/general.yaml", f"glossary/{study}.yaml")
+    files += [f for d in folders for p in tables for f in d.glob(p)]
     files += [*_data(study, params), *_before(study, profile, params)]
     return [str(f.relative_to(paths.ROOT)) if f.is_relative_to(paths.ROOT) else str(f) for f in files]
 

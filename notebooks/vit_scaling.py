@@ -350,7 +350,7 @@ report.figure(
 )
 report.table(
     "snr_bins",
-    bins,
+    bins.rename(columns={"snr": "snr_median"}),
     "各信噪比分箱的 R²、上限与效率。",
     "R², ceiling and efficiency per bin of S/N.",
     source=study.evaluate.by_snr,

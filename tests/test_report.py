@@ -7,6 +7,7 @@ import pytest
 
 from lib.config import StudyConfig
 from lib.report import Criterion, Report, command, number, pair, reported, reported_source, text
+from lib.report.display import table_payload
 from lib.report.publish import READY, open_staging, publish, recover
 from lib.report.text import glossary
 
@@ -186,11 +187,27 @@ def test_every_glossary_term_has_both_languages():
     assert all(t["zh"] and t["en"] for t in glossary().values())
 
 
-def test_a_study_speaks_its_own_words_first_and_general_words_stand_once():
-    general = set(text._words("general.yaml"))
-    studies = [file for file in sorted((text.FOLDER / "glossary").glob("*.yaml")) if file.stem != "general"]
-    for file in studies:
-        own = text._words(file.name)
-        assert own
-        assert not general & set(own)
-        assert {key: text.glossary(file.stem)[key] for key in own} == own
+def test_no_key_stands_twice_and_one_term_has_one_translation():
+    lines = [line for f in (text.FOLDER / "glossary").glob("*.yaml") for line in f.read_text(encoding="utf8").splitlines()]
+    keys = [line.split(":")[0].strip('"') for line in lines if line.strip() and not line.startswith("#")]
+    assert sorted(keys) == sorted(glossary())
+    for given, other in (("en", "zh"), ("zh", "en")):
+        said = {}
+        for entry in glossary().values():
+            said.setdefault(entry[given].lower(), set()).add(entry[other].lower())
+        assert {word: found for word, found in said.items() if len(found) > 1} == {}
+
+
+def test_a_key_in_two_files_is_refused_by_name(tmp_path, monkeypatch):
+    (tmp_path / "glossary").mkdir()
+    for name, words in (("a", "first"), ("b", "second")):
+        (tmp_path / "glossary" / f"{name}.yaml").write_text(f"gain: {{en: {words}, zh: {words}}}\n")
+    monkeypatch.setattr(text, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match=r"\['gain'\] of b.yaml stand in another file"):
+        glossary.__wrapped__()
+
+
+def test_a_table_of_parameters_shows_names_and_values_as_they_are_typed():
+    frame = pd.DataFrame({"parameter": ["epochs"], "value": ["linear"]})
+    assert table_payload(frame)["rows"] == [["epochs", "linear"]]
+    assert table_payload(frame.rename(columns={"parameter": "name"}))["rows"][0][1] == {"en": "linear", "zh": "线性"}

@@ -14,7 +14,7 @@ from lib.report import display
 from lib.report.claims import Criterion
 from lib.report.failure import on_failure
 from lib.report.publish import open_staging, publish
-from lib.report.text import Pair, fields, number, pair, reported, reported_source, speak_of, term
+from lib.report.text import Pair, fields, number, pair, reported, reported_source, term
 
 __all__ = ["Criterion", "Report", "number", "pair", "reported", "reported_source", "term"]
 
@@ -33,7 +33,6 @@ class Report:
         missing = [k for k in HEADER if k not in header]
         if missing:
             raise ValueError(f"The header of a report lacks {missing}.")
-        speak_of(config.study)
         self.config, self.title, self.question, self.header = config, title, question, header
         self.out = config.out
         self.out.mkdir(parents=True, exist_ok=True)

@@ -28,15 +28,16 @@ def table_payload(frame: pd.DataFrame, digits: int = 4) -> dict[str, Any]:
     unknown = [c for c in frame.columns if term(c) is None]
     if unknown:
         raise ValueError(f"Table columns {unknown} are not in lib/report/glossary/*.yaml: add them in both languages.")
-    cells = [[_cell(v, digits) for v in row] for row in frame.itertuples(index=False)]
+    typed = bool({"parameter", "setting"} & set(frame.columns))  # names and values as a user types them, never translated
+    cells = [[_cell(v, digits, typed) for v in row] for row in frame.itertuples(index=False)]
     numeric = [bool(pd.api.types.is_numeric_dtype(frame[c])) for c in frame.columns]
     return {"columns": [term(c) for c in frame.columns], "numeric": numeric, "rows": cells}
 
 
-def _cell(value: Any, digits: int) -> Pair | str:
+def _cell(value: Any, digits: int, typed: bool) -> Pair | str:
     if isinstance(value, dict) and set(value) == {"zh", "en"}:
         return value
-    return term(value) or number(value.item() if hasattr(value, "item") else value, digits)
+    return (None if typed else term(value)) or number(value.item() if hasattr(value, "item") else value, digits)
 
 
 def table_markdown(payload: Mapping[str, Any]) -> str:

@@ -71,46 +71,33 @@ def number(value: Any, digits: int = 4) -> str:
     return text if "e" not in text else f"{value:.0f}"
 
 
-class _Told:
-    """Which study's words come first in this process."""
-
-    study: str = ""
-
-
-def speak_of(study: str) -> None:
-    """Let the words of a study's own glossary win from now on."""
-    _Told.study = study
-
-
 @cache
-def glossary(study: str = "") -> dict[str, Pair]:
+def glossary() -> dict[str, Pair]:
     """Return the project's terms: key -> {"zh", "en"}; column names and category values of tables are keys.
 
-    A study's own file and general.yaml share no key; another study's word serves where neither has one.
+    general.yaml holds what several studies show, the other files one study's terms each; no key stands twice.
     """
-    terms = {**_words("general.yaml")}
-    for key, entry in _words(f"{study}.yaml").items():
-        if key in terms:
-            raise ValueError(f"The term '{key}' of {study}.yaml stands in general.yaml too.")
-        terms[key] = entry
+    terms: dict[str, Pair] = {}
     for file in sorted((FOLDER / "glossary").glob("*.yaml")):
-        terms = _words(file.name) | terms
+        words = _words(file)
+        twice = sorted(set(words) & set(terms))
+        if twice:
+            raise ValueError(f"The terms {twice} of {file.name} stand in another file too: move them to general.yaml.")
+        terms |= words
     return terms
 
 
-@cache
-def _words(name: str) -> dict[str, Pair]:
-    file = FOLDER / "glossary" / name
-    entries = yaml.safe_load(file.read_text(encoding="utf8")) if file.is_file() else {}
+def _words(file: Path) -> dict[str, Pair]:
+    entries = yaml.safe_load(file.read_text(encoding="utf8"))
     for key, entry in entries.items():
         if not isinstance(entry, dict) or set(entry) != {"zh", "en"}:
-            raise ValueError(f"The term '{key}' in {name} needs exactly zh and en.")
+            raise ValueError(f"The term '{key}' in {file.name} needs exactly zh and en.")
     return {key: {lang: str(text) for lang, text in entry.items()} for key, entry in entries.items()}
 
 
 def term(key: Any) -> Pair | None:
     """Return a term in both languages, or None where the glossary does not have it."""
-    return glossary(_Told.study).get(key) if isinstance(key, str) else None
+    return glossary().get(key) if isinstance(key, str) else None
 
 
 @cache

@@ -278,4 +278,6 @@ def brief(rows: pd.DataFrame) -> pd.DataFrame:
 
 def brief_arms(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the ablations that a page shows."""
-    return rows[["arm", "r2", "low", "high", "gain", "gain_low", "gain_high", "mae_dex", "gap", "spectra_per_s", "peak_mib"]]
+    names = {"gain": "change", "gain_low": "change_low", "gain_high": "change_high"}
+    shown = ["arm", "r2", "low", "high", *names, "mae_dex", "gap", "spectra_per_s", "peak_mib"]
+    return rows[shown].rename(columns=names)
