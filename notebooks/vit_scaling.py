@@ -552,11 +552,22 @@ report.text(
 # %% [markdown] tags=["lang-zh"]
 # ## 5 结论与下一步
 # 小规模的运行回答方法之间的先后与协议的作用，不能代替原文规模的训练；完整配置在 `full` 档，需要 GPU。下一步是在用户自己的光谱上重复同一阶梯，以及更深、更宽的模型。
+#
+# 阅读这些数字时要记住三点。其一，光谱来自合成网格：谱线形成偏离局部热动平衡、地球大气吸收的残余、真实观测的系统误差都不在其中，这里的 $R^2$ 不能当作实测光谱上的精度。
+# 其二，区间是对测试星重抽样得到的，只反映测试集有限带来的起伏；除最大规模设有多个种子外，每个网络只训练一次，不同初始化之间的起伏没有计入，
+# 因此很小的差距即使区间不含零，也应换种子复核。其三，训练轮数随规模而变，以便小模型在有限的时间里走够步数，所以曲线同时含有样本数与步数的作用。
 
 # %% [markdown] tags=["lang-en"]
 # ## 5 Conclusions and next steps
 # A small run orders the methods and shows what the protocol does; it does not replace a training at the document's scale, which is the
 # profile `full` and needs a GPU. Next: the same ladder on the user's own spectra, and deeper and wider models.
+#
+# Three things to keep in mind. First, the spectra come from a synthetic grid: departures from local thermodynamic equilibrium, telluric
+# residuals and the systematics of real exposures are not in it, so that no $R^2$ here promises anything for observed spectra. Second, the
+# intervals resample test stars and so speak of the finite test set alone; but for the largest size, where a profile may ask for several
+# seeds, every network is trained once, and the scatter between initialisations is not included: repeat a small difference with another
+# seed even where its interval excludes zero. Third, the number of epochs changes with the size so that a small model takes enough steps
+# in the time there is, and the curve therefore mixes the number of stars with the number of steps.
 
 # %% [markdown] tags=["lang-zh"]
 # ## 6 附录

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from vit_cases import save_toy_grid
 
-from lib import metrics, paths, runtime
+from lib import metrics, paths
 from lib.data.batches import SpectraBatches
 from lib.data.generated import GeneratedSpectra
 from lib.studies import vit_scaling
@@ -252,20 +252,6 @@ def test_users_files_train_through_the_same_points(config, results, tmp_path):
     assert len(found.sets.wave) % 32 == 0
     with pytest.raises(ValueError, match=r"absent\.h5"):
         Sweep(user.model_copy(update={"val_path": "absent.h5"}), vit_scaling.start(user))
-
-
-@pytest.mark.parametrize("kind", ["csv", "none"])
-def test_training_log_is_a_parameter(config, kind):
-    config = config.model_copy(update={"logger": kind, "ablations": []})
-    folder = Sweep(config, vit_scaling.start(config)).run([0])[0]
-    assert (folder / "log" / "version_0" / "metrics.csv").is_file() == (kind == "csv")
-
-
-def test_missing_logger_package_is_a_sentence(tmp_path):
-    if any(runtime.metadata.packages_distributions().get(name) for name in ("wandb",)):
-        pytest.skip("wandb is installed")
-    with pytest.raises(ValueError, match="pip install wandb"):
-        training_module.logger("wandb", tmp_path)
 
 
 def test_shares_cover_every_distinct_training_once(config):

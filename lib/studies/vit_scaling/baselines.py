@@ -16,11 +16,11 @@ ROWS = 4096  # rows that are made and added up at a time
 STOP_AFTER = 50  # LightGBM rounds without gain on validation
 
 
-def chunks(source: Source, copies: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (noisy flux, labels) of a source; copy 0 is its fixed noise, each further copy a new draw."""
+def chunks(source: Source, copies: int = 1, rows: int = ROWS) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (noisy flux, labels) of a source, `rows` at a time; copy 0 is its fixed noise, each further copy a new draw."""
     for copy in range(copies):
-        for start in range(0, len(source), ROWS):
-            part = observe(source, start, min(start + ROWS, len(source)), epoch=copy)
+        for start in range(0, len(source), rows):
+            part = observe(source, start, min(start + rows, len(source)), epoch=copy)
             yield part.noisy, part.labels
 
 

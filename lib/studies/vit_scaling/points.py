@@ -24,8 +24,8 @@ from lib.runs import cached, is_cached, rank
 from lib.runtime import Runtime
 from lib.studies.vit_scaling.baselines import ROWS, chunks, ridge_path, search_lightgbm
 from lib.studies.vit_scaling.config import Point, VitScalingConfig, model_config, points
-from lib.studies.vit_scaling.data import Sets, data_key, fingerprint, observe, open_grid, open_sets
-from lib.studies.vit_scaling.training import load, logger, predict, train_vit
+from lib.studies.vit_scaling.data import Sets, data_key, fingerprint, open_grid, open_sets
+from lib.studies.vit_scaling.training import PREDICT_BATCH, load, logger, predict, train_vit
 
 STEP = "vit_scaling"
 TRAINING_ONLY = ("devices", "num_nodes", "strategy", "deterministic", "compile_model")
@@ -140,12 +140,13 @@ def _vit(point: Point, folder: Path, train: First, sets: Sets, runtime: Runtime,
     )  # fmt: skip
     if rank():
         return {}
-    out = {}
+    out: dict[str, torch.Tensor] = {}
     for name, part in (("train", train), ("val", sets.val), ("test", sets.test)):
-        rows = observe(part, 0, min(len(part), len(sets.test)))
-        out[name], sigma = predict(model, scaler, rows.noisy, precision=runtime.precision)
-        if sigma is not None:
-            out[f"{name}_sigma"] = sigma
+        few = First(part, min(len(part), len(sets.test)))
+        found = [predict(model, scaler, flux, precision=runtime.precision) for flux, _ in chunks(few, rows=PREDICT_BATCH)]
+        out[name] = torch.cat([label for label, _ in found])
+        if found[0][1] is not None:
+            out[f"{name}_sigma"] = torch.cat([sigma for _, sigma in found])
     return {"predictions": out, "label_scale": scaler.scale[0], **read_json(folder / "training.json")}
 
 

@@ -50,7 +50,7 @@ def train_vit(
     if compiled:
         model.compile()
     task = Task(
-        model, _loss(settings, scaler), _optimizers(settings, epochs * len(batches)),
+        model, _loss(settings, scaler), _optimizers(settings, epochs * len(batches), runtime.precision),
         predict=_predict(scaler), metrics={"r2": metrics.r2, "mae": metrics.mae},
     )  # fmt: skip
     began = time.monotonic()
@@ -70,10 +70,15 @@ def train_vit(
 
 
 def pixel_statistics(train: Source) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation (L,) of noisy flux over the first training rows."""
-    noisy = observe(train, 0, min(SCALING_ROWS, len(train))).noisy
-    scale = noisy.std(0)
-    return noisy.mean(0), torch.where(scale > 0, scale, torch.ones_like(scale))
+    """Return mean and standard deviation (L,) of noisy flux over the first training rows, a few of them in memory at a time."""
+    n, pixels = min(SCALING_ROWS, len(train)), len(train.wave)
+    sums = torch.zeros(2, pixels, dtype=torch.float64, device=train.device)
+    for start in range(0, n, PREDICT_BATCH):
+        noisy = observe(train, start, min(start + PREDICT_BATCH, n)).noisy.double()
+        sums += torch.stack([noisy.sum(0), noisy.square().sum(0)])
+    mean = sums[0] / n
+    scale = ((sums[1] - n * mean**2).clamp_min(0) / max(n - 1, 1)).sqrt()
+    return mean.float(), torch.where(scale > 1e-9 * mean.abs(), scale, torch.ones_like(scale)).float()
 
 
 def _loss(settings: dict[str, Any], scaler: LabelScaler) -> Callable:
@@ -94,7 +99,7 @@ def _predict(scaler: LabelScaler) -> Callable:
     return predict
 
 
-def _optimizers(settings: dict[str, Any], steps: int) -> Callable:
+def _optimizers(settings: dict[str, Any], steps: int, precision: str) -> Callable:
     floor, warmup, cosine = settings["min_lr"] / settings["lr"], settings["warmup_steps"], settings["schedule"] == "cosine"
 
     def factor(step: int) -> float:
@@ -105,7 +110,8 @@ def _optimizers(settings: dict[str, Any], steps: int) -> Callable:
 
     def build(model: nn.Module) -> dict[str, Any]:
         options = {"lr": settings["lr"], "betas": tuple(settings["betas"]), "weight_decay": settings["weight_decay"]}
-        optimizer = torch.optim.AdamW(model.parameters(), **options, fused=True)
+        fused = precision == "32-true" or not settings["clip"]  # Lightning clips no fused optimiser under mixed precision
+        optimizer = torch.optim.AdamW(model.parameters(), **options, fused=fused or None)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
