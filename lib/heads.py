@@ -78,6 +78,40 @@ def standardised(head: nn.Module, x: Tensor, y: Tensor) -> Standardised:
     return Standardised(head, x.mean(0), scale, y.mean(0), y.std(0)).to(x.device)
 
 
+def squared_error(y_scale: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...]], dict[str, Tensor]]:
+    """Return the squared error of a batch (*inputs, labels) in label variances; y_scale (k,), for `Task`."""
+
+    def loss(model: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        *inputs, y = batch
+        return {"loss": ((model(*inputs).float() - y) / y_scale).square().mean()}
+
+    return loss
+
+
+def pairs_of(monitored: int | None) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, Tensor]]:
+    """Return what gives truth and prediction (B, k), of one label alone where `monitored` names its column, for `Task`."""
+    keep = slice(None) if monitored is None else slice(monitored, monitored + 1)
+
+    def predict(model: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        *inputs, y = batch
+        return y[:, keep], model(*inputs).float()[:, keep]
+
+    return predict
+
+
+def optimiser_of(settings: HeadTraining) -> Callable[[nn.Module], dict[str, Any]]:
+    """Return what builds AdamW over the trainable weights and the plateau schedule on validation R2, for `Task`."""
+    plateau = {"mode": "max", "factor": settings.plateau_factor, "patience": settings.plateau_patience}
+
+    def build(model: nn.Module) -> dict[str, Any]:
+        weights = [p for p in model.parameters() if p.requires_grad]
+        adam = torch.optim.AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay)
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(adam, **plateau)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "monitor": "val_r2"}}
+
+    return build
+
+
 def train_regressor(
     model: nn.Module,
     train: Iterable,
@@ -97,26 +131,9 @@ def train_regressor(
     monitored   column of the label whose R2 decides (default: the mean over labels)
     The history counts epochs from 0, the untrained model; val_r2, val_rmse, val_mae are those of the monitored label.
     """
-
-    def loss(model: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        *inputs, y = batch
-        return {"loss": ((model(*inputs).float() - y) / y_scale).square().mean()}
-
-    def predict(model: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        *inputs, y = batch
-        keep = slice(None) if monitored is None else slice(monitored, monitored + 1)
-        return y[:, keep], model(*inputs).float()[:, keep]
-
-    def optimiser(model: nn.Module) -> dict[str, Any]:
-        weights = [p for p in model.parameters() if p.requires_grad]
-        adam = torch.optim.AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay)
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            adam, mode="max", factor=settings.plateau_factor, patience=settings.plateau_patience
-        )
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": plateau, "monitor": "val_r2"}}
-
+    objective, predict = squared_error(y_scale), pairs_of(monitored)
     before = untrained(model, val, predict)
-    task = Task(model, loss, optimiser, predict=predict, metrics=SCORES)
+    task = Task(model, objective, optimiser_of(settings), predict=predict, metrics=SCORES)
     options = {"monitor": "val_r2", "mode": "max", "patience": settings.stop_patience, "clip": settings.clip}
     done = fit(task, train, val, folder=folder, epochs=settings.epochs, runtime=runtime, name=name, **options, **trainer)
     history = pd.concat([pd.DataFrame([before]), done.history.assign(epoch=done.history.epoch + 1)], ignore_index=True)
