@@ -484,6 +484,11 @@ report.fact("snr_gain", quality.gain.iloc[-1], "去噪的信噪比增益", "gain
 report.fact("parameters", study.parameters(denoiser), "去噪器参数量", "parameters of the denoiser", reported_as="latent_extraction.denoiser.parameters")  # fmt: skip
 
 # %%
+scale = study.projected(runtime)
+report.fact("full_samples_per_second", scale["samples_per_second"], "原文尺寸的去噪器在本机的训练速度", "training speed of the documents' denoiser on this machine", unit="spectra/s")  # fmt: skip
+report.fact("full_hours", scale["hours"], "按此速度完成原文预训练（十万条光谱、五千轮）所需时间", "time for the documents' pretraining (all spectra, all epochs) at that speed", unit="h")  # fmt: skip
+
+# %%
 report.finish(
     answer=pair(
         "原文九个单元中验证集选出 {layer} + {pooling}，测试 R² {value:.3f}（合成网格，噪声倍数 {level}）；池化带来 {pool:.3f}，换层带来 {layer_gain:.3f}；直接用原始流量的 MLP 为 {mlp:.3f}。",

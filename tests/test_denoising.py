@@ -27,8 +27,8 @@ def seen_of(source):
     return Spectra(*whole_set(source))
 
 
-def runtime(seed=0):
-    return Runtime(torch.device("cpu"), "32-true", seed, 1, time.time())
+def runtime(seed=0, precision="32-true"):
+    return Runtime(torch.device("cpu"), precision, seed, 1, time.time())
 
 
 def fitted(folder, n=256, **changes):
@@ -175,3 +175,37 @@ def test_passes_in_order_repeat_their_draw_and_differ_between_draws():
     assert torch.equal(first, again)
     assert torch.equal(first, seen_of(source).noisy)
     assert not torch.equal(first, other)
+
+
+def test_mixed_precision_trains_to_what_full_precision_reaches(tmp_path):
+    settings, sets = Pretraining(**QUICK | {"epochs": 8}), (stars(384), stars(64, "val"))
+    losses = []
+    for precision in ("32-true", "bf16-mixed"):
+        done = pretrain(SHAPE, settings, *sets, folder=tmp_path / precision, runtime=runtime(precision=precision))
+        losses.append(done.history.val_loss)
+    full, mixed = losses
+    assert not np.array_equal(full, mixed)
+    assert mixed.iloc[-1] < mixed.iloc[0] - 0.1
+    assert mixed.iloc[-1] == pytest.approx(full.iloc[-1], abs=0.15)
+    weights = load(tmp_path / "bf16-mixed")[0].state_dict().values()
+    assert {w.dtype for w in weights if w.is_floating_point()} == {torch.float32}
+
+
+def test_plateau_schedule_lowers_the_rate_by_a_fifth_after_fifty_epochs_without_gain():
+    made = denoising.optimisers(Pretraining(), steps=1)(torch.nn.Linear(1, 1))
+    schedule, adam = made["lr_scheduler"]["scheduler"], made["optimizer"]
+    assert made["lr_scheduler"]["monitor"] == "val_loss"
+    rates = []
+    for _ in range(53):
+        schedule.step(1.0)
+        rates.append(adam.param_groups[0]["lr"])
+    assert rates[50] == 5e-4
+    assert rates[51] == pytest.approx(4e-4)
+
+
+def test_denoiser_without_batch_norm_trains_and_loads(tmp_path):
+    shape = BlindSpotConfig(num_layers=3, embed_dim=4, kernel_size=5, use_bn=False)
+    settings = Pretraining(**QUICK | {"learning_rate": 1e-3})
+    history = pretrain(shape, settings, stars(256), stars(64, "val"), folder=tmp_path, runtime=runtime()).history
+    assert history.val_loss.iloc[-1] < history.val_loss.iloc[0]
+    assert not load(tmp_path)[0].config.use_bn

@@ -176,3 +176,9 @@ def test_the_grid_is_cut_to_whole_multiples_of_64_pixels():
     grid = open_grid(study.Config())
     assert len(grid.wave) % 64 == 0
     assert grid.flux(grid.sample(2)).shape == (2, len(grid.wave))
+
+
+def test_projected_hours_follow_from_the_measured_speed():
+    scale = study.projected(runtime(), steps=1, pixels=256)
+    assert scale["samples_per_second"] > 0
+    assert scale["hours"] == pytest.approx(100_000 * 5_000 / scale["samples_per_second"] / 3600)

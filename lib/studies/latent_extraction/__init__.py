@@ -21,6 +21,7 @@ from lib.studies.latent_extraction.experiments import (
 from lib.studies.latent_extraction.frames import arms, example, flow
 from lib.studies.latent_extraction.occlusion import occlusion
 from lib.studies.latent_extraction.publish import ceiling, publish
+from lib.studies.latent_extraction.scale import projected
 from lib.studies.latent_extraction.tables import (
     ceiling_of,
     chosen,
@@ -51,6 +52,6 @@ __all__ = [
     "ARMS", "Config", "arms", "ceiling", "ceiling_of", "chosen", "controls", "curves", "decoder_difference", "decomposition",
     "describe", "documents", "example", "flow", "further_arms", "global_labels", "insensitive", "layer_pooling", "measure",
     "occlusion", "of", "over_random", "over_raw", "overfitting", "parameters", "pattern", "percent", "pooling_over_layer", "prepare",
-    "pretrained", "probe", "publish", "questions", "r2_shown", "random_encoders", "raw_mlp", "recommended", "shown",
+    "pretrained", "probe", "projected", "publish", "questions", "r2_shown", "random_encoders", "raw_mlp", "recommended", "shown",
     "table_cells", "trees", "variant_cells", "variants", "with_epochs", "with_reported", "with_reported_gain",
 ]  # fmt: skip
