@@ -484,7 +484,7 @@ report.fact("snr_gain", quality.gain.iloc[-1], "去噪的信噪比增益", "gain
 report.fact("parameters", study.parameters(denoiser), "去噪器参数量", "parameters of the denoiser", reported_as="latent_extraction.denoiser.parameters")  # fmt: skip
 
 # %%
-scale = study.projected(runtime)
+scale = study.projected(runtime, steps=1)
 report.fact("full_samples_per_second", scale["samples_per_second"], "原文尺寸的去噪器在本机的训练速度", "training speed of the documents' denoiser on this machine", unit="spectra/s")  # fmt: skip
 report.fact("full_hours", scale["hours"], "按此速度完成原文预训练（十万条光谱、五千轮）所需时间", "time for the documents' pretraining (all spectra, all epochs) at that speed", unit="h")  # fmt: skip
 

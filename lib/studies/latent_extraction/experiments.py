@@ -244,7 +244,7 @@ def raw_mlp(config: LatentExtractionConfig, runtime: Runtime, sets: Sets) -> pd.
     column = config.labels.index("log_g")
     x = {s: whole_set(getattr(sets, s), fields=("noisy",))[0] for s in SPLITS}
     y = {s: labels[:, column : column + 1] for s, labels in sets.y.items()}
-    key = {name: getattr(config, name) for name in (*SPECTRA_KEYS, "n_train", "mlp_epochs", "noise_level")}
+    key = {name: getattr(config, name) for name in (*SPECTRA_KEYS, "n_train", "n_val", "n_test", "mlp_epochs", "noise_level")}
     compute = partial(_raw_mlp, config, runtime, x, y)
     data = describe(config)["fingerprint"]
     folder = cached("raw_mlp", compute, config=key, runtime=runtime, data=data, force=config.force)

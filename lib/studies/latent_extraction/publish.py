@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from lib import denoising, latents
 from lib.data.batches import SpectraBatches
 from lib.data.sets import describe, open_grid
-from lib.files import write_json
+from lib.files import sha256, write_json
 from lib.fisher import r2_ceiling
 from lib.latents import Cell
 from lib.models.blindspot import BlindSpotDenoiser, save_pretrained
@@ -67,14 +68,19 @@ def distil(
     """Train a small student on the teacher's recommended features and probe what it returns."""
     student = Student(probed.features["train"][cell].shape[1], denoiser.config.in_channels)
     compute = partial(_distil, config, runtime, denoiser, sets, probed.features["train"][cell], cell, student)
-    key = {"teacher": denoising.pretraining_key(config.model_shape(), config.training()), "cell": list(cell)}
-    key |= {"epochs": config.student_epochs, "n_train": config.n_train, "noise_level": config.noise_level}
+    key = {"teacher": weights_fingerprint(denoiser), "cell": list(cell)}
+    key |= {name: getattr(config, name) for name in (*SPECTRA, "direction", "edges", "student_epochs", "n_train", "n_val")}
     folder = cached("student", compute, config=key, runtime=runtime, data=describe(config)["fingerprint"], force=config.force)
-    student.load_state_dict(torch.load(folder / "student.pt", weights_only=True))
+    student.load_state_dict(load_file(folder / "student.safetensors"))
     student.to(runtime.device).eval()
     x = {s: _imitate(student, denoiser, getattr(sets, s)) for s in SPLITS}
     _, rows, _ = ridge(config, x, sets.y)
     return frame([{"arm": "student", "layer": cell[0], "pooling": cell[1], "direction": config.direction, **r} for r in rows])
+
+
+def weights_fingerprint(model: nn.Module) -> str:
+    """Return the fingerprint of a model's weights: what was trained or loaded, whatever way it came."""
+    return sha256(*(v.detach().cpu().contiguous().view(-1).numpy().tobytes() for v in model.state_dict().values()))
 
 
 @torch.no_grad()
@@ -97,4 +103,4 @@ def _distil(config, runtime: Runtime, denoiser, sets: Sets, target: Tensor, cell
     train, val = SpectraBatches(sets.train, shuffle=True, fresh=True, **options), SpectraBatches(sets.val, **options)
     task = Task(student.to(runtime.device), loss, lambda model: adam(model.parameters()))
     fit(task, train, val, folder=folder, epochs=config.student_epochs, runtime=runtime, name="student")
-    torch.save(student.state_dict(), folder / "student.pt")
+    save_file({k: v.cpu().contiguous() for k, v in student.state_dict().items()}, folder / "student.safetensors")
