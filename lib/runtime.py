@@ -5,12 +5,15 @@ import platform
 import random
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
+import filelock
 import numpy as np
 import torch
 
@@ -82,17 +85,37 @@ def allowed_threads() -> int:
 
 
 def choose_device(name: str) -> torch.device:
-    """Resolve auto, cpu, cuda or cuda:N."""
+    """Resolve auto, cpu, cuda or cuda:N; without a number, the GPU of this rank or the first that no other run holds."""
     if not re.fullmatch(DEVICE, name):
         raise ValueError(f"The device is '{name}', but it should be auto, cpu, cuda or cuda:N, such as cuda:0.")
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (device.index or 0) >= count:
-            raise ValueError(f"Parameter 'device' is '{name}', but this machine has {count} CUDA devices: use auto or cpu.")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    device = torch.device(name if name != "auto" else "cuda" if count else "cpu")
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise ValueError(f"Parameter 'device' is '{name}', but this machine has {count} CUDA devices: use auto or cpu.")
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]) if "LOCAL_RANK" in os.environ else _free_gpu(count))
     return device
+
+
+_HELD: list[filelock.FileLock] = []  # for as long as this process lives
+
+
+def _free_gpu(count: int) -> int:
+    """Return the number of a GPU that no other run on this machine holds, and hold it; where all are held, one of them."""
+    if len(_HELD):
+        return int(Path(_HELD[0].lock_file).stem.rsplit("-", 1)[1])
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "") or ",".join(
+        map(str, range(count))
+    )  # what Slurm hands out has other names
+    for k in range(count):
+        lock = filelock.FileLock(
+            Path(tempfile.gettempdir()) / f"live-reports-{os.getuid()}-gpu-{seen.replace(',', '_')}-{k}.lock"
+        )
+        with suppress(filelock.Timeout):
+            lock.acquire(blocking=False)
+            _HELD.append(lock)
+            return k
+    return os.getpid() % count
 
 
 def _check_devices(wanted: int, device: torch.device) -> None:

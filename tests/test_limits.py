@@ -1,15 +1,18 @@
 """What a machine cannot do is one sentence that says what to lower: memory, devices, operations that cannot be repeated."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
 from test_train import problem
 
-from lib import runtime
+from lib import paths, runtime
 from lib.commands import end
 from lib.report.failure import write_failure
-from lib.runtime import Runtime, fitting_in_memory, start
+from lib.runtime import Runtime, choose_device, fitting_in_memory, start
 from lib.studies.latent_extraction.config import LatentExtractionConfig
 from lib.studies.vit_scaling.config import VitScalingConfig
 from lib.train import fit
@@ -90,3 +93,39 @@ def test_more_devices_than_the_machine_has_are_refused(monkeypatch):
         start(LatentExtractionConfig.checked({"device": "cuda", "devices": 4}))
     with pytest.raises(ValueError, match="'device' is 'cuda:7', but this machine has 2 CUDA devices"):
         runtime.choose_device("cuda:7")
+
+
+TAKE = """
+import sys, time
+import torch
+from lib import paths, runtime
+torch.cuda.is_available, torch.cuda.device_count = lambda: True, lambda: 2
+print(runtime.choose_device("auto"), runtime.choose_device("cuda"), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_runs_on_one_machine_take_different_gpus_and_give_them_back(tmp_path):
+    env = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(paths.ROOT)}
+    env.pop("LOCAL_RANK", None)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
+
+    def take():
+        process = subprocess.Popen([sys.executable, "-c", TAKE], **pipes)
+        return process, process.stdout.readline().strip()
+
+    first, second = take(), take()
+    assert {first[1], second[1]} == {"cuda:0 cuda:0", "cuda:1 cuda:1"}
+    first[0].communicate("")
+    third = take()
+    assert third[1] == first[1], "the first run ended, so that its GPU is free"
+    for process, _ in (second, third):
+        process.communicate("")
+
+
+def test_a_rank_of_a_distributed_training_takes_its_own_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert choose_device("auto") == torch.device("cuda:3")
+    assert choose_device("cuda:1") == torch.device("cuda:1")
