@@ -1,6 +1,6 @@
 """The study vit_scaling trained from HDF5 shards twenty times larger than the memory it is allowed: resident memory over time.
 
-Run `python -m benchmarks.out_of_core [--shards 5] [--rows 51200] [--pixels 4096]`; it writes shards * rows * pixels * 4 bytes
+Run `python -m benchmarks.out_of_core [--shards 5] [--rows 51200] [--pixels 2048]`; it writes shards * rows * pixels * 4 bytes
 of temporary files (flux and error in float16). After a small training, which loads all code, the kernel limits the process's
 data (RLIMIT_DATA) to what it has plus a twentieth of the files; then a ViT is trained on all rows.
 """
@@ -96,7 +96,7 @@ def _reading(files: list[Path]) -> float:
     return len(data) / (time.perf_counter() - began)
 
 
-def main(shards: int = 5, rows: int = 51200, pixels: int = 4096) -> list[dict]:
+def main(shards: int = 5, rows: int = 51200, pixels: int = 2048) -> list[dict]:
     """Return one row: the ratio of the files to the memory allowed, and what was measured, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         call = f"import json; from pathlib import Path; from benchmarks.out_of_core import trained; import torch; torch.set_num_threads(1); print(json.dumps(trained(Path({folder!r}), {shards}, {rows}, {pixels})))"
@@ -113,6 +113,6 @@ def main(shards: int = 5, rows: int = 51200, pixels: int = 4096) -> list[dict]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, value in (("shards", 5), ("rows", 51200), ("pixels", 4096)):
+    for name, value in (("shards", 5), ("rows", 51200), ("pixels", 2048)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    print(pd.DataFrame(main(**vars(parser.parse_args()))).T.to_string(float_format="%.4g"))
+    print(pd.DataFrame(main(**vars(parser.parse_args()))).T.to_string())

@@ -5,6 +5,7 @@ process (wall seconds on a GPU), best of three passes, so that a busy machine do
 """
 
 import argparse
+import json
 import resource
 import subprocess
 import sys
@@ -22,8 +23,10 @@ from torch.utils.data import DataLoader, Dataset
 from lib.data.batches import SpectraBatches
 from lib.data.generated import GeneratedSpectra
 from lib.data.grid import SpectralGrid
+from lib.data.noise import BLOCK
 from lib.data.spectra import SpectraDataset, write_hdf5
 from lib.data.spectra.layout import ERROR, FLUX
+from lib.studies.vit_scaling.data import observe
 
 MILLION, DOCUMENT_CORE_HOURS = 1_000_000, 304.2 * 64  # 1M spectra took 304.2 hours on 64 cores (public report)
 LAYOUTS = {
@@ -117,6 +120,24 @@ def generation_memory(rows: int) -> float:
     return peak_memory(make)
 
 
+def half_a_million(which: int, rows: int = MILLION // 2) -> dict:
+    """Make one half of a million noisy spectra, nothing kept; return its minutes, by the clock and of the CPU, and its peak in MiB."""
+    torch.set_num_threads(1)
+    wall, cpu = time.perf_counter(), time.process_time()
+    data = GeneratedSpectra(SpectralGrid.default(), 2 * rows)
+    for start in range(which * rows, (which + 1) * rows, BLOCK):
+        observe(data, start, min(start + BLOCK, (which + 1) * rows))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"minutes": (time.perf_counter() - wall) / 60, "cpu_minutes": (time.process_time() - cpu) / 60, "peak_mib": peak}
+
+
+def million() -> list[dict]:
+    """Make a million noisy spectra of 4096 pixels in two processes; return a row for each."""
+    code = "import json, sys; import benchmarks.spectra as b; print(json.dumps(b.half_a_million(int(sys.argv[1]))))"
+    both = [subprocess.Popen([sys.executable, "-c", code, str(i)], stdout=subprocess.PIPE, text=True) for i in range(2)]
+    return [{"what": f"half {i} of a million", **json.loads(process.communicate()[0])} for i, process in enumerate(both)]
+
+
 def main(device: str = "cpu", rows: int = 8192) -> list[dict]:
     """Return one row per measurement: what, ratio, per_second, ..."""
     torch.set_num_threads(1)
@@ -133,4 +154,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--rows", type=int, default=8192)
-    print(pd.DataFrame(main(**vars(parser.parse_args()))).to_string(float_format="%.4g"))
+    parser.add_argument("--million", action="store_true", help="only make a million spectra, in two processes")
+    given = vars(parser.parse_args())
+    print(pd.DataFrame(million() if given.pop("million") else main(**given)).to_string(float_format=lambda v: f"{v:.4g}"))
