@@ -66,6 +66,8 @@ ceiling_stars = 32
 
 # %%
 from lib import runtime as rt
+from lib.explore import explore
+from lib.plots import explore as viewers
 from lib.plots import latent_extraction as plots
 from lib.report import Criterion, Report, pair, reported
 from lib.studies import latent_extraction as study
@@ -497,4 +499,20 @@ report.finish(
     ),
     provenance=rt.provenance(runtime), figure="cells",
     implications=[pair("教师潜表示取 `{layer}` + `{pooling}`。", "Take `{layer}` + `{pooling}` as the teacher's latent.", **names)],
+)  # fmt: skip
+
+# %% [markdown] tags=["lang-zh", "explore"]
+# ### 动手看
+# 在 JupyterLab 中可以逐一选择层与池化的组合以及标签，图随之更新；需要先安装可选依赖：`pip install -e ".[explore]"`。批量运行时这里只画第一种选择，发布的页面不含本节。
+
+# %% [markdown] tags=["lang-en", "explore"]
+# ### Explore
+# In JupyterLab choose a layer with its pooling, and a label, and the figure follows; this takes the optional extra: `pip install -e ".[explore]"`. A batch run draws
+# the first choice only, and the published page leaves this section out.
+
+# %% tags=["explore"]
+by_name = {" + ".join(cell): values for cell, values in probed.predictions.items()}
+explore(
+    lambda cell, label: viewers.agreement(truth[:, config.labels.index(label)], by_name[cell][:, config.labels.index(label)], label),
+    cell=list(by_name), label=config.labels,
 )  # fmt: skip

@@ -58,6 +58,8 @@ n_boot = 200
 
 # %%
 from lib import runtime as rt
+from lib.explore import explore
+from lib.plots import explore as viewers
 from lib.plots import mlp_head as plots
 from lib.report import Criterion, Report, pair, reported
 from lib.studies import mlp_head as study
@@ -308,3 +310,15 @@ report.finish(
     ),
     provenance=rt.provenance(runtime), figure="history",
 )  # fmt: skip
+
+# %% [markdown] tags=["lang-zh", "explore"]
+# ### 动手看
+# 在 JupyterLab 中可以选择预测头或岭回归，查看残差怎样随真值变化，图随之更新；需要先安装可选依赖：`pip install -e ".[explore]"`。批量运行时这里只画第一种选择，发布的页面不含本节。
+
+# %% [markdown] tags=["lang-en", "explore"]
+# ### Explore
+# In JupyterLab choose a head or Ridge and see how its residuals change with the truth, and the figure follows; this takes the optional extra: `pip install -e ".[explore]"`. A batch run draws
+# the first choice only, and the published page leaves this section out.
+
+# %% tags=["explore"]
+explore(lambda method: viewers.residuals(truth, methods[method], "log g (dex)"), method=list(methods))

@@ -52,6 +52,7 @@ sweep_edge = []
 
 # %%
 from lib import runtime as rt
+from lib.explore import explore
 from lib.plots import noise2noise as plots
 from lib.report import Criterion, Report, pair
 from lib.studies import noise2noise as study
@@ -535,4 +536,21 @@ report.finish(
         pair("用噪声下限和泄漏斜率验收，不要只看损失。", "Accept a model by noise floor and leak, not by its loss."),
     ],
     provenance=rt.provenance(runtime), figure="gallery",
+)  # fmt: skip
+
+# %% [markdown] tags=["lang-zh", "explore"]
+# ### 动手看
+# 在 JupyterLab 中可以选择配置、路径与图像域，并排查看真值、含噪图像、输出、残差与噪声，图随之更新；需要先安装可选依赖：`pip install -e ".[explore]"`。批量运行时这里只画第一种选择，发布的页面不含本节。
+
+# %% [markdown] tags=["lang-en", "explore"]
+# ### Explore
+# In JupyterLab choose a configuration, a path and a domain, and see truth, noisy image, output, residual and noise side by side, and the figure follows; this takes the optional extra: `pip install -e ".[explore]"`. A batch run draws
+# the first choice only, and the published page leaves this section out.
+
+# %% tags=["explore"]
+explore(
+    lambda configuration, path, domain: plots.gallery(
+        images[images.config == configuration], path=path, domain=domain, noise=config.noise_sigma
+    ),
+    configuration=list(images.config.unique()), path=["cross", "same"], domain=["a", "b"],
 )  # fmt: skip

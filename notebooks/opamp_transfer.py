@@ -83,6 +83,7 @@ mdn_lr = 0.001
 
 # %%
 from lib import runtime as rt
+from lib.explore import explore
 from lib.plots import opamp as plots
 from lib.plots import opamp_inverse
 from lib.report import Criterion, Report, pair, term
@@ -687,4 +688,20 @@ for fact in study.key_facts(prepared, scores, best, chosen):
 report.finish(
     answer=study.answer(source_worst, chosen, term(best.arm.method), gains, transfer_gap, few, config),
     provenance=rt.provenance(runtime), figure="methods",
+)  # fmt: skip
+
+# %% [markdown] tags=["lang-zh", "explore"]
+# ### 动手看
+# 在 JupyterLab 中可以选择方法与指标，对照留出设计上的预测与真值，图随之更新；需要先安装可选依赖：`pip install -e ".[explore]"`。批量运行时这里只画第一种选择，发布的页面不含本节。
+
+# %% [markdown] tags=["lang-en", "explore"]
+# ### Explore
+# In JupyterLab choose a method and a metric and set its predictions on held-out designs against the truth, and the figure follows; this takes the optional extra: `pip install -e ".[explore]"`. A batch run draws
+# the first choice only, and the published page leaves this section out.
+
+# %% tags=["explore"]
+by_arm = {o.arm.key: o for o in outcomes}
+explore(
+    lambda method, metric: plots.predicted(study.held_out(lab, by_arm[method]), [metric], prepared.log_targets),
+    method=list(by_arm), metric=prepared.targets,
 )  # fmt: skip

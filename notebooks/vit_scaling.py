@@ -86,7 +86,9 @@ ceiling_stars = 64
 # %%
 from lib import runtime as rt
 from lib.data.windows import features_between
+from lib.explore import explore
 from lib.models.vit import SpectrumViT, flops, parameter_table, shape_trace
+from lib.plots import explore as viewers
 from lib.plots import spectra as spectra_plots
 from lib.plots import vit_scaling as plots
 from lib.report import Criterion, Report, pair, reported
@@ -648,3 +650,19 @@ report.finish(
     implications=[pair("比较模型前先固定噪声协议：逐轮新噪声与一次抽样不可混比。", "Fix the noise protocol before models are compared: fresh noise against one draw is no comparison."),
                   pair("报告 MAE 时写明是归一化值还是 dex。", "Say whether an MAE is normalised or in dex.")],
 )  # fmt: skip
+
+# %% [markdown] tags=["lang-zh", "explore"]
+# ### 动手看
+# 在 JupyterLab 中可以选择任意一个训练好的模型，对照它在测试星上的预测与真值；也可以选择一颗测试星，查看它的光谱，图随之更新；需要先安装可选依赖：`pip install -e ".[explore]"`。批量运行时这里只画第一种选择，发布的页面不含本节。
+
+# %% [markdown] tags=["lang-en", "explore"]
+# ### Explore
+# In JupyterLab choose any trained model and set its predictions against the truth, or choose a test star and look at its spectrum, and the figure follows; this takes the optional extra: `pip install -e ".[explore]"`. A batch run draws
+# the first choice only, and the published page leaves this section out.
+
+# %% tags=["explore"]
+fitted = {f"{p.model}, {p.protocol}, n={p.n_train}, noise={p.noise_level:g}, {p.arm}": p for p in results.points}
+explore(lambda model: viewers.agreement(results.truth, results.pred(fitted[model]), config.label), model=list(fitted))
+
+# %% tags=["explore"]
+explore(lambda star: plots.example(study.evaluate.example(results, star), features), star=range(min(100, len(sets.test))))

@@ -26,7 +26,7 @@ def tags(cell):
 
 
 def test_prose_comes_in_pairs_of_languages(notebook):
-    langs = [t for c in notebook.cells if c.cell_type == "markdown" for t in tags(c)]
+    langs = [t for c in notebook.cells if c.cell_type == "markdown" for t in tags(c) if t.startswith("lang-")]
     assert langs[::2] == ["lang-zh"] * (len(langs) // 2)
     assert langs[1::2] == ["lang-en"] * (len(langs) // 2)
     assert all(tags(c) for c in notebook.cells if c.cell_type == "markdown")
@@ -84,3 +84,10 @@ def test_the_six_sections_are_there_in_both_languages(notebook):
         line for c in notebook.cells if c.cell_type == "markdown" for line in c.source.splitlines() if line.startswith("## ")
     ]
     assert [h.split()[1] for h in heads] == [n for n in "123456" for _ in "ze"]
+
+
+def test_the_viewer_comes_last_and_is_tagged_for_the_page_to_leave_out(notebook):
+    cells = [c for c in notebook.cells if "explore" in tags(c)]
+    assert notebook.cells[-len(cells) :] == cells
+    assert "report.finish" in notebook.cells[-len(cells) - 1].source
+    assert all(("explore(" in c.source) == ("explore" in tags(c)) for c in notebook.cells if c.cell_type == "code")

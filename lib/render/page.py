@@ -69,7 +69,7 @@ def write_page(target: Path, template: str, **values: Any) -> None:
 
 
 def read(notebook: Path) -> Page:
-    """Convert every cell; static prose by its language tag, outputs by their kind."""
+    """Convert every cell but those tagged `explore`; static prose by its language tag, outputs by their kind."""
     if not notebook.is_file():
         raise ValueError(f"Notebook {notebook} does not exist.")
     try:
@@ -78,6 +78,8 @@ def read(notebook: Path) -> Page:
         raise ValueError(f"{notebook} is not a notebook.") from None
     page = Page()
     for cell in cells:
+        if "explore" in cell.metadata.get("tags", []):
+            continue  # a viewer for JupyterLab
         if cell.cell_type == "markdown":
             _prose(page, cell)
         elif cell.cell_type == "code":

@@ -91,7 +91,7 @@ class Report:
         """Show a figure (Axes, array of Axes, Figure or seaborn grid) and write it to figures/<name>.png."""
         import matplotlib.pyplot as plt
 
-        figure = _figure_of(drawn)
+        figure = display.figure_of(drawn)
         image = display.png(figure)
         file = self.staging / "figures" / f"{name}.png"
         with naming(file):
@@ -208,9 +208,3 @@ def _said(template: tuple[str, str], given: dict[str, Any]) -> Pair:
     zh, en = template
     used = fields(zh) | fields(en)
     return pair(zh, en, **{k: v for k, v in given.items() if k in used})
-
-
-def _figure_of(drawn: Any) -> Any:
-    while not hasattr(drawn, "savefig"):
-        drawn = drawn.figure if hasattr(drawn, "figure") else drawn.flat[0]
-    return getattr(drawn, "figure", drawn) if not hasattr(drawn, "axes") else drawn

@@ -48,6 +48,13 @@ def table_markdown(payload: Mapping[str, Any]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def figure_of(drawn: Any) -> Figure:
+    """Return the figure of what a plot returned: Axes, array of Axes, Figure or seaborn grid."""
+    while not hasattr(drawn, "savefig"):
+        drawn = drawn.figure if hasattr(drawn, "figure") else drawn.flat[0]
+    return getattr(drawn, "figure", drawn) if not hasattr(drawn, "axes") else drawn
+
+
 def png(figure: Figure) -> bytes:
     """Return the figure as PNG, without a time stamp or a version in it."""
     buffer = io.BytesIO()
