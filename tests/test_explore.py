@@ -21,7 +21,9 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def saved(path, *cells):
-    nbformat.write(nbformat.v4.new_notebook(cells=list(cells), metadata={"kernelspec": {"name": "python3", "display_name": "P"}}), path)
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=list(cells), metadata={"kernelspec": {"name": "python3", "display_name": "P"}}), path
+    )
     return path
 
 
@@ -40,8 +42,8 @@ def test_papermill_gets_one_static_figure(tmp_path, monkeypatch):
 def requests_with_a_cell(client):
     """Name the cell in every request, as JupyterLab does."""
     session, send = client.kc.session, client.kc.session.msg
-    session.msg = lambda kind, *a, **k: send(kind, *a, **k) | (
-        {"metadata": {"cellId": "abc"}} if kind == "execute_request" else {}
+    session.msg = lambda kind, *a, **k: (
+        send(kind, *a, **k) | ({"metadata": {"cellId": "abc"}} if kind == "execute_request" else {})
     )
 
 

@@ -20,15 +20,25 @@ def brain(n=8, offset=0):
     return 700 * EMBEDDED.a[rows], 300 * EMBEDDED.b[rows]
 
 
-def write_fastmri(path, stack, acquisition, patient, key="reconstruction_rss"):
-    """Write one file in fastMRI's layout: k-space, a reconstruction and the attributes of the release."""
+HEADER = (  # the part of the ISMRMRD header that every release file has
+    b'<?xml version="1.0"?><ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding><encodedSpace><matrixSize>'
+    b"<x>16</x><y>8</y><z>1</z></matrixSize></encodedSpace></encoding></ismrmrdHeader>"
+)
+
+
+def write_fastmri(path, stack, acquisition, patient, *keys, coils=()):
+    """Write one file in fastMRI's layout, intensities of its order of magnitude.
+
+    kspace complex64 (slices, coils, 2 H', W'), without coils in the single-coil track; reconstructions float32
+    (slices, H, W): RSS in both tracks, ESC in the single-coil one; the header as bytes; attributes of the release.
+    """
+    stack = (1e-6 * stack).astype(np.float32)
     with h5py.File(path, "w") as file:
-        file[key] = stack.astype(np.float32)
-        file["kspace"] = np.zeros((len(stack), 2, 4, 4), np.complex64)
-        file["ismrmrd_header"] = b"<ismrmrdHeader/>"
-        file.attrs.update(
-            acquisition=acquisition, patient_id=patient, max=float(stack.max()), norm=float(np.linalg.norm(stack))
-        )
+        for key in keys or ("reconstruction_rss",):
+            file[key] = stack if key == "reconstruction_rss" else stack[:, ::-1]  # mirrored, to be told apart
+        file["kspace"] = np.zeros((len(stack), *coils, 16, 8), np.complex64)
+        file["ismrmrd_header"] = HEADER
+        file.attrs.update(acquisition=acquisition, patient_id=patient, max=stack.max(), norm=np.linalg.norm(stack))
 
 
 def test_embedded_pair_is_small_scaled_and_carries_its_notice():
@@ -98,22 +108,47 @@ def test_a_split_of_too_few_slices_is_refused():
         split(EMBEDDED.take(np.arange(12)), 0, 8, 20)
 
 
-@pytest.mark.parametrize("key", ["reconstruction_rss", "reconstruction_esc"])
-def test_fastmri_files_are_paired_by_patient(tmp_path, key):
+SINGLE_COIL = ("reconstruction_rss", "reconstruction_esc")
+
+
+@pytest.mark.parametrize(
+    ("keys", "coils", "asked"),
+    [(SINGLE_COIL[:1], (15,), "rss"), (SINGLE_COIL, (), "rss"), (SINGLE_COIL, (), "esc"), (SINGLE_COIL[1:], (), "auto")],
+)
+def test_fastmri_files_are_paired_by_patient(tmp_path, keys, coils, asked):
     for patient, offset in (("p1", 0), ("p2", 20)):
         for acquisition, stack in zip(("CORPD_FBK", "CORPDFS_FBK"), brain(offset=offset), strict=True):
-            write_fastmri(tmp_path / f"file_{patient}_{acquisition}.h5", stack, acquisition, patient, key)
-    images = load(tmp_path, reconstruction=key[-3:])
+            write_fastmri(tmp_path / f"file_{patient}_{acquisition}.h5", stack, acquisition, patient, *keys, coils=coils)
+    write_fastmri(tmp_path / "brain.h5", brain()[0], "AXT2", "p3")  # other acquisitions are left aside
+    images = load(tmp_path, reconstruction=asked)
     assert (len(images), images.contrasts, images.source) == (16, ("PD", "PD-FS"), "hdf5")
     assert np.unique(images.volume).tolist() == [0, 1]
-    first = np.corrcoef(images.a[0].ravel(), brain()[0][0].ravel())[0, 1]
+    mirrored = asked == "esc" or "reconstruction_rss" not in keys
+    first = np.corrcoef(images.a[0].ravel(), brain()[0][0][:: -1 if mirrored else 1].ravel())[0, 1]
     assert first == pytest.approx(1, abs=1e-5)
 
 
 def test_a_patient_without_a_partner_is_named(tmp_path):
     write_fastmri(tmp_path / "one.h5", brain()[0], "CORPD_FBK", "lonely")
-    with pytest.raises(ValueError, match="patient lonely lacks one"):
+    with pytest.raises(ValueError, match="CORPD_FBK and CORPDFS_FBK of each patient; patient lonely lacks one$"):
         load(tmp_path)
+    write_fastmri(tmp_path / "two.h5", brain()[0], "CORPDFS_FBK", "other")
+    with pytest.raises(ValueError, match="patient lonely lacks one .so do 1 more."):
+        load(tmp_path)
+    write_fastmri(tmp_path / "two.h5", brain()[1][:6], "CORPDFS_FBK", "lonely")
+    with pytest.raises(ValueError, match=r"lonely: .* \(8, 96, 80\) and \(6, 96, 80\); a pair must be on one grid"):
+        load(tmp_path)
+    write_fastmri(tmp_path / "three.h5", brain()[1], "CORPDFS_FBK", "lonely")
+    with pytest.raises(ValueError, match="already has a CORPDFS_FBK file"):
+        load(tmp_path)
+
+
+def test_a_pair_with_few_slices_that_show_something_passes(tmp_path):
+    a, b = (np.where(np.arange(20)[:, None, None] < 17, 0, stack) for stack in brain(20))
+    write_folder(tmp_path, a, b, "npy")
+    assert len(load(tmp_path)) == 3
+    with pytest.raises(ValueError, match="no slice shows an object in both"):
+        check_pair(a, np.roll(b, 10, axis=0), "apart")
 
 
 def test_a_missing_reconstruction_or_attribute_is_named(tmp_path):
@@ -163,6 +198,10 @@ def test_the_same_contrast_twice_has_one_clean_image():
         (lambda a, b: (a, b[:, :90]), "must be on one grid"),
         (lambda a, b: (a + 1j, b), "complex"),
         (lambda a, b: (np.where(a > 500, np.nan, a), b), "pixels are not finite"),
+        (lambda a, b: (a, 0 * b), "b.one.npy: the images are constant"),
+        (lambda a, b: (a - 300, b), "no magnitudes; give intensities of 0 or more"),
+        (lambda a, b: (a.astype(np.float64) * 1e30, b), "no magnitudes"),
+        (lambda a, b: (a.astype(str), b), "expected numbers"),
     ],
 )
 def test_what_is_no_pair_is_refused_in_a_sentence(tmp_path, spoil, sentence):

@@ -16,7 +16,7 @@ from lib.legible import legible
 from lib.losses.images import shared_latent_loss
 from lib.models.shared_latent import SharedLatentConfig, SharedLatentDenoiser, count_parameters
 from lib.noise2noise.recipes import Recipe
-from lib.runs import cached
+from lib.runs import cached, rank
 from lib.train import Task, TensorBatches, fit
 from lib.weights import fill, read_weights
 
@@ -61,12 +61,17 @@ class Trained:
     seconds: float
 
 
-def train_point(point, train: PairedImages, val: PairedImages, *, runtime, data, force=False):
-    """Return the Trained point, from the run cache where it is there.   data: the fingerprint of the images"""
-    compute = partial(_compute, point=point, train=train, val=val, runtime=runtime)
+def train_point(point, train: PairedImages, val: PairedImages, *, runtime, data, force=False, trainer=None):
+    """Return the Trained point, from the run cache where it is there; None in the processes that help rank 0 to train it.
+
+    data: the fingerprint of the images; trainer: Lightning's devices, num_nodes and strategy, no part of the key
+    """
+    compute = partial(_compute, point=point, train=train, val=val, runtime=runtime, trainer=trainer or {})
     place = {"train": [train.volume.tolist(), train.z.tolist()], "val": [val.volume.tolist(), val.z.tolist()]}
     settings = asdict(point) | place | {"pairs": list(train.contrasts)}
     folder = cached("noise2noise", compute, config=settings, runtime=runtime, data=data, force=force)
+    if rank():
+        return None
     with np.load(folder / "snapshots.npz", allow_pickle=False) as images:
         snapshots = {int(epoch): images[epoch] for epoch in images.files}
     history = pd.read_csv(folder / "history.csv")
@@ -90,7 +95,7 @@ def load_model(folder: Path):
     return fill(model, read_weights(folder / "weights.safetensors")[0], folder / "weights.safetensors")
 
 
-def _compute(folder: Path, *, point, train, val, runtime):
+def _compute(folder: Path, *, point, train, val, runtime, trainer):
     """Train the stages of the point one after another and write what is left of it."""
     device, model = runtime.device, point.model()
     noisy = [_noisy_pair(images, point, place, device) for place, images in enumerate((train, val))]
@@ -106,11 +111,13 @@ def _compute(folder: Path, *, point, train, val, runtime):
         )  # fmt: skip
         fitted = fit(
             task, source, batches, folder=folder / f"stage{number}", epochs=stage.epochs, clip=point.clip,
-            runtime=runtime, callbacks=[shots.after(done)], name=f"{point.recipe.name} stage {number}",
+            runtime=runtime, callbacks=[shots.after(done)], name=f"{point.recipe.name} stage {number}", **trainer,
         )  # fmt: skip
         seconds += fitted.seconds
         histories.append(fitted.history.assign(epoch=fitted.history.epoch + 1 + done, stage=number))
         done += stage.epochs
+    if rank():
+        return
     save_model(model, folder, recipe=point.recipe.name, parameters=count_parameters(model))
     write_csv(folder / "history.csv", pd.concat(histories, ignore_index=True))
     with replacing(folder / "snapshots.npz") as temporary, temporary.open("wb") as file:
@@ -143,12 +150,27 @@ def _adam(model, lr, steps):
 
 def _batches(rows, point, stage):
     """Return shuffled batches (x_a, x_b, target_a, target_b); fresh noise of augment_sigma enters the inputs alone."""
-    augment = partial(_augment, sigma=point.augment_sigma) if point.augment_sigma else None
+    augment = partial(_augment, sigma=point.augment_sigma)
     seed = point.seed * 10 + stage
     return TensorBatches(*rows, batch_size=point.batch_size, seed=seed, shuffle=True, augment=augment)
 
 
 def _augment(batch, generator, sigma):
+    """Return a batch with fresh noise on its inputs; of several processes each keeps its share of the rows."""
+    return _share(_noisier(batch, generator, sigma) if sigma else batch)
+
+
+def _share(batch):
+    """Return every world-th row, as one of `world` processes that train together; a short last batch repeats its rows."""
+    joined = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not joined:
+        return batch
+    n, world = len(batch[0]), torch.distributed.get_world_size()
+    rows = torch.arange(torch.distributed.get_rank(), max(n, world), world) % n
+    return tuple(x[rows.to(x.device)] for x in batch)
+
+
+def _noisier(batch, generator, sigma):
     noise = [sigma * torch.randn(x.shape, generator=generator, device=x.device) for x in batch[:2]]
     return (*(x + n for x, n in zip(batch[:2], noise, strict=True)), *batch[2:])
 
@@ -191,7 +213,7 @@ class _Snapshots(Callback):
     def on_train_epoch_end(self, trainer, task):
         epoch = trainer.current_epoch + 1 + self.offset
         if epoch in SNAPSHOTS:
-            x_a, x_b = (x[self.row : self.row + 1] for x in trainer.val_dataloaders.tensors[:2])
+            x_a, x_b = (x[self.row : self.row + 1].to(task.device) for x in trainer.val_dataloaders.tensors[:2])
             with torch.no_grad():
                 out = task.model(x_a, x_b, same=False)
             self.images[epoch] = torch.cat([out["cross_a"], out["cross_b"]], 1)[0].half().cpu()

@@ -14,13 +14,16 @@ SUFFIXES = (".npy", ".png", ".nii", ".nii.gz")
 FASTMRI_CONTRASTS = ("CORPD_FBK", "CORPDFS_FBK")  # proton density, and with fat suppression
 DAMAGED = (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError, Image.DecompressionBombError)
 RECONSTRUCTIONS = ("reconstruction_rss", "reconstruction_esc")
+UNDERSHOOT = 0.1  # negative pixels that resampling may leave, over the brightest one
+BRIGHTEST = 1e15  # above it float32 squares overflow soon
 
 
-def suffix(path):
+def suffix(path, doing="read"):
     """Return the suffix of an image file (`.nii.gz` is one), or raise ValueError where it is none of ours."""
     found = next((s for s in SUFFIXES if str(path).lower().endswith(s)), None)
     if found is None:
-        raise ValueError(f"{path}: cannot read this kind of image; use {', '.join(SUFFIXES)} or fastMRI's .h5")
+        fastmri = " or fastMRI's .h5" if doing == "read" else ""
+        raise ValueError(f"{path}: cannot {doing} this kind of image; use {', '.join(SUFFIXES)}{fastmri}")
     return found
 
 
@@ -65,15 +68,25 @@ def _read_npy(path):
 
 
 def as_stack(array, name):
-    """Return magnitudes (H, W) or (n, H, W) as float32 (n, H, W); ValueError where they are complex, empty or not finite."""
+    """Return magnitudes (H, W) or (n, H, W) as float32 (n, H, W); a ValueError says why they are none.
+
+    Refused: complex numbers or text, other shapes, pixels that are not finite, images that are constant, brighter than
+    BRIGHTEST, or negative by more than an interpolation leaves behind.
+    """
     if np.iscomplexobj(array):
         raise ValueError(f"{name}: the images are complex; take their magnitude first")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name}: the array holds {array.dtype}, not numbers")
     if array.ndim not in (2, 3) or min(array.shape) == 0:
         raise ValueError(f"{name}: expected an image (H, W) or a volume of slices, got the shape {array.shape}")
-    stack = np.asarray(array, np.float32).reshape(-1, *array.shape[-2:])
-    if not np.isfinite(stack).all():
-        raise ValueError(f"{name}: {int((~np.isfinite(stack)).sum())} pixels are not finite; mask or repair them first")
-    return stack
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: {int((~np.isfinite(array)).sum())} pixels are not finite; mask or repair them first")
+    low, high = float(array.min()), float(array.max())
+    if low == high:
+        raise ValueError(f"{name}: the images are constant ({low:.3g}); no object stands out from the background")
+    if low < -UNDERSHOOT * high or high > BRIGHTEST:
+        raise ValueError(f"{name}: pixels from {low:.3g} to {high:.3g} are no magnitudes; give intensities of 0 or more")
+    return np.asarray(array, np.float32).reshape(-1, *array.shape[-2:])
 
 
 def folder_pairs(folder):
@@ -110,7 +123,8 @@ def fastmri_pairs(folder, reconstruction="auto", contrasts=FASTMRI_CONTRASTS):
             found[patient][acquisition] = as_stack(_reconstruction(file, reconstruction, path), path)
     lonely = [patient for patient, stacks in found.items() if len(stacks) < 2]
     if lonely or not found:
-        missing = f"patient {lonely[0]} lacks one" if lonely else "no file has either"
+        more = f" (so do {len(lonely) - 1} more)" if lonely[1:] else ""
+        missing = f"patient {lonely[0]} lacks one{more}" if lonely else "no file has either"
         raise ValueError(f"{folder}: pairs need the acquisitions {' and '.join(contrasts)} of each patient; {missing}")
     return {patient: tuple(stacks[name] for name in contrasts) for patient, stacks in found.items()}
 
@@ -125,7 +139,7 @@ def _attribute(file, name, path):
 def _reconstruction(file, which, path):
     """Return the magnitude images of an open fastMRI file, (slices, H, W)."""
     names = RECONSTRUCTIONS if which == "auto" else (f"reconstruction_{which}",)
-    name = next((name for name in names if name in file), None)
+    name = next((name for name in names if isinstance(file.get(name), h5py.Dataset)), None)
     if name is None:
         raise ValueError(f"{path}: no dataset {' or '.join(names)}; it holds {', '.join(file) or 'nothing'}")
     return file[name][...]

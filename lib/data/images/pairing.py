@@ -44,7 +44,10 @@ def check_pair(a, b, name, max_shift_px=1.5):
     """
     if a.shape != b.shape:
         raise ValueError(f"{name}: the two contrasts have the shapes {a.shape} and {b.shape}; a pair must be on one grid")
-    busiest = np.sort(np.argsort(edge_energy(a))[-N_CHECKED * 2 :])
+    shown = np.flatnonzero((edge_energy(a) > 0) & (edge_energy(b) > 0))
+    if not len(shown):
+        raise ValueError(f"{name}: no slice shows an object in both contrasts; pair images of one subject, slice by slice")
+    busiest = np.sort(shown[np.argsort(edge_energy(a)[shown])[-N_CHECKED * 2 :]])
     picked = busiest[np.linspace(0, len(busiest) - 1, min(N_CHECKED, len(busiest))).astype(int)]
     if min(edge_energy(stack[picked]).min() for stack in (a, b)) == 0:
         raise ValueError(

@@ -5,6 +5,7 @@ import sys
 
 from lib.commands import end
 from lib.data.images.files import SUFFIXES
+from lib.runs import rank
 from lib.runtime import choose_device, start
 from lib.studies.noise2noise import apply, study
 from lib.studies.noise2noise.config import Config
@@ -65,7 +66,10 @@ def _run(config, data, runtime, part):
     k, n = _part(part)
     distinct = sorted(set(study.points(config).point), key=lambda p: (-p.recipe.epochs, repr(p)))
     share = distinct[k - 1 :: n]
-    seconds = sum(study.train_one(config, p, data, runtime).seconds for p in share)
+    found = [study.train_one(config, p, data, runtime) for p in share]
+    if rank():
+        return ""
+    seconds = sum(trained.seconds for trained in found)
     return f"{len(share)} of {len(distinct)} trainings, {seconds:.0f} s"
 
 

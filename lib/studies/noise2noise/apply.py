@@ -33,7 +33,7 @@ def denoise_file(model_dir, source, target, *, domain="a", to="", device="cpu"):
             f"{model_dir}: this model was trained with skip_source {model.config.skip_source!r} and copies the noise of its "
             "input; denoise with a model of skip_source none or latent"
         )
-    kind, array = suffix(target), read_array(source)
+    kind, array = suffix(target, "write"), read_array(source)
     stack = as_stack(array, source)
     scale = scale_of(stack, object_mask(stack))
     images = (translate(model, stack / scale, to, device) * scale).reshape(array.shape)

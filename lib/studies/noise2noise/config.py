@@ -43,7 +43,14 @@ class Config(StudyConfig):
     latent_scale: float = param(
         0.0625, "latent channels as a share of the documented ones", "潜表示通道数占文档设定的比例", gt=0, le=4
     )
-    batch_size: int = param(2, "slices per step", "每步的切片数", ge=1)
+    batch_size: int = param(2, "slices per step, all devices together", "每步的切片数（所有设备合计）", ge=1)
+    devices: int = param(1, "devices per node", "每个节点的设备数", ge=1)
+    num_nodes: int = param(1, "nodes", "节点数", ge=1)
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = param(
+        "auto",
+        "Lightning strategy for several devices (auto: ddp_find_unused_parameters_true)",
+        "多设备时的 Lightning 策略（auto 即 ddp_find_unused_parameters_true）",
+    )
     learning_rate: float = param(3e-4, "learning rate", "学习率", gt=0, le=1)
     stage2_learning_rate: float = param(1e-4, "learning rate of a second stage", "第二阶段的学习率", gt=0, le=1)
     schedule: Literal["constant", "one_cycle"] = param(
@@ -70,4 +77,18 @@ class Config(StudyConfig):
             recipe(name).lasting(self.epochs)
         if any(not 0 < sigma <= 2 for sigma in self.sweep_noise):
             raise ValueError(f"sweep_noise is {self.sweep_noise}: every noise level must lie in (0, 2]")
+        if self.batch_size % (self.devices * self.num_nodes):
+            raise ValueError(
+                f"batch_size is {self.batch_size}: it must be a multiple of the {self.devices * self.num_nodes} devices that share it"
+            )
         return self
+
+    def trainer(self):
+        """Return Lightning's arguments for several devices; empty for one.
+
+        The weights of a skip that no loss looks at get no gradient, hence `find_unused_parameters`.
+        """
+        if self.devices * self.num_nodes == 1:
+            return {}
+        strategy = "ddp_find_unused_parameters_true" if self.strategy == "auto" else self.strategy
+        return {"devices": self.devices, "num_nodes": self.num_nodes, "strategy": strategy}

@@ -98,9 +98,11 @@ def train(config, data, runtime):
 
 
 def train_one(config, p, data, runtime):
-    """Return the trained point p, from the run cache where it is there."""
-    runtime = replace(runtime, seed=p.seed)
-    return train_point(p, data.parts["train"], data.parts["val"], runtime=runtime, data=data.fingerprint, force=config.force)
+    """Return the trained point p, from the run cache where it is there (None in a process that only helped)."""
+    return train_point(
+        p, data.parts["train"], data.parts["val"], runtime=replace(runtime, seed=p.seed), data=data.fingerprint,
+        force=config.force, trainer=config.trainer(),
+    )  # fmt: skip
 
 
 def scores(trained, data, runtime):
