@@ -48,7 +48,7 @@ golden: $(READY)  ## make the executed smoke notebooks under tests/golden anew (
 	OMP_NUM_THREADS=1 $(BIN)python scripts/make_golden.py $(STUDIES)
 
 lab: $(READY)  ## open JupyterLab with the notebook pairs
-	$(BIN)jupyter lab notebooks
+	$(BIN)jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 bench: $(READY)  ## side-by-side ratios into benchmarks/README.md
 	$(BIN)python -m benchmarks

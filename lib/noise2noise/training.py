@@ -41,13 +41,16 @@ class Point:
     schedule: str
     seed: int
 
+    def sizes(self):
+        """Return what the network is built from."""
+        r = self.recipe
+        return SharedLatentConfig(self.features, self.latent_channels, r.skip_source, r.alpha, r.same_domain_skip)
+
     def model(self):
         """Return the untrained network, its weights drawn from the seed."""
-        r = self.recipe
-        sizes = SharedLatentConfig(self.features, self.latent_channels, r.skip_source, r.alpha, r.same_domain_skip)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            return SharedLatentDenoiser(sizes)
+            return SharedLatentDenoiser(self.sizes())
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from lib.noise2noise.recipes import RECIPES
 from lib.studies.noise2noise.config import Config
+from lib.studies.noise2noise.cost import projection, share_of_weights
 from lib.studies.noise2noise.diagnose import diagnose
 from lib.studies.noise2noise.publish import publish
 from lib.studies.noise2noise.study import (
@@ -19,7 +20,7 @@ from lib.studies.noise2noise.study import (
     train,
     train_floor,
 )  # fmt: skip
-from lib.studies.noise2noise.tables import comparison, configurations, diagnosis, milestones, sweep_table
+from lib.studies.noise2noise.tables import comparison, configurations, cost_table, diagnosis, milestones, sweep_table
 from lib.studies.noise2noise.verdicts import (
     Measured,
     arm,
@@ -31,7 +32,9 @@ from lib.studies.noise2noise.verdicts import (
     floor_gap,
     gain,
     gap,
+    kept_latent,
     offset,
+    over,
     passes_best,
     said,
     setting,
@@ -39,7 +42,8 @@ from lib.studies.noise2noise.verdicts import (
 
 __all__ = [
     "MILESTONES", "RECIPES", "Config", "Data", "Measured", "arm", "at_epoch", "best_gap", "classical", "comparison",
-    "configurations", "cost_gap", "costs", "diagnose", "diagnosis", "early_fall", "epoch_gap", "floor_gap", "floor_test", "gain", "gallery",
-    "gap", "histories", "milestones", "offset", "passes_best", "prepare", "publish", "said", "scores", "setting", "snapshots", "summary",
-    "sweep_table", "train", "train_floor",
+    "configurations", "cost_gap", "cost_table", "costs", "diagnose", "diagnosis", "early_fall", "epoch_gap",
+    "floor_gap", "floor_test", "gain", "gallery", "gap", "histories", "kept_latent", "milestones", "offset", "over",
+    "passes_best", "prepare", "projection", "publish", "said", "scores", "setting", "share_of_weights", "snapshots",
+    "summary", "sweep_table", "train", "train_floor",
 ]  # fmt: skip

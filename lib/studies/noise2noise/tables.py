@@ -55,6 +55,14 @@ def milestones(histories, floor):
     return pd.DataFrame(rows)
 
 
+def cost_table(costs):
+    """Return the costs of every configuration and point of a sweep, averaged over its seeds."""
+    keys = ["sweep", "value", "config"]
+    grouped = costs.groupby(keys, dropna=False, sort=False)
+    means = grouped[[c for c in costs.columns if c not in (*keys, "seed")]].mean()
+    return means.assign(seeds=grouped.seed.nunique()).reset_index()
+
+
 def sweep_table(summaries):
     """Return the mean cross scores of every point of the sweeps (empty where the run has none)."""
     part = summaries[(summaries.sweep != "main") & (summaries.path == "cross")]

@@ -125,23 +125,46 @@ def epoch_gap(histories, one, other, column, epoch):
     absent = [name for name in (one, other) if name not in set(main.config)]
     if absent:
         return _missing(absent)
-    losses = [main[(main.config == name) & (main.epoch == epoch)].set_index("seed")[column] for name in (one, other)]
+    losses = [_losses(main, name, column, epoch) for name in (one, other)]
     return _too_short(int(main.epoch.max())) if losses[0].empty or losses[1].empty else _over_seeds(*losses)
 
 
 def early_fall(histories, name, floor, epoch=5):
     """Return what is left, after some epochs, of the first epoch's excess of the cross loss over its noise floor."""
-    first, later = (at_epoch(histories, name, "train_cross", e) for e in (1, epoch))
-    if later.why:
-        return later
-    return Measured((later.value - floor) / (first.value - floor))
+    short = at_epoch(histories, name, "train_cross", epoch)
+    if short.why:
+        return short
+    first, later = (_losses(histories, name, "train_cross", e) - floor for e in (1, epoch))
+    return _interval(later / first)
+
+
+def kept_latent(histories, name):
+    """Return the latent's standard deviation at the end over its largest: near zero it has collapsed; interval over seeds."""
+    rows = histories[(histories.sweep == "main") & (histories.config == name)]
+    if rows.empty:
+        return _missing([name])
+    return _interval(rows.groupby("seed").val_latent_std.agg(lambda std: std.iloc[-1] / std.max()))
+
+
+def _losses(histories, name, column, epoch):
+    rows = histories[(histories.sweep == "main") & (histories.config == name) & (histories.epoch == epoch)]
+    return rows.set_index("seed")[column]
 
 
 def offset(measured, by):
     """Return the value and its interval less `by`."""
+    return _mapped(measured, lambda v: v - by)
+
+
+def over(measured, by):
+    """Return the value and its interval over `by` > 0."""
+    return _mapped(measured, lambda v: v / by)
+
+
+def _mapped(measured, change):
     if measured.why:
         return measured
-    return Measured(*(None if v is None else v - by for v in (measured.value, measured.low, measured.high)))
+    return Measured(*(None if v is None else change(v) for v in (measured.value, measured.low, measured.high)))
 
 
 def floor_gap(floors, name):
