@@ -572,13 +572,7 @@ report.fact("psnr_noisy_db", compared.psnr_db.iloc[0], "含噪图像的 PSNR", "
 report.fact("psnr_cross_db", cross.psnr_db, "最好的跨域输出的 PSNR", "PSNR of the best cross output", unit="dB")
 report.fact("psnr_classical_db", best.psnr_db, "最好的经典方法的 PSNR", "PSNR of the best classical method", unit="dB")
 report.fact("noise_floor", floor, "训练跨域损失的噪声下限", "noise floor of the training cross loss")
-report.fact(
-    "full_hours",
-    projected.hours.iloc[-1],
-    "`full` 运行档在本设备上的推算用时",
-    "hours of the `full` profile on this device, computed",
-    unit="h",
-)
+report.fact("full_hours", projected.hours.iloc[-1], "`full` 运行档在本设备上的推算用时", "hours of the `full` profile on this device, computed", unit="h")  # fmt: skip
 report.fact("train_seconds", costs.seconds.sum(), "训练用时", "seconds of training", unit="s")
 if not ratio.why:
     report.fact("content_ratio", ratio.value, "潜表示差异与方差之比", "latent difference over variance")
