@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from lib import paths
 from lib.data.images import add_noise, noisy_median
 from lib.noise2noise.recipes import RECIPES, recipe
+from lib.plots import noise2noise as plots
 from lib.report import reported
 from lib.studies import noise2noise as study
 from lib.studies.noise2noise import measure
@@ -203,3 +204,22 @@ def test_two_configurations_are_compared_from_three_seeds_on():
     assert "at least 3" in study.gap(seeds(2, 0.7), ("one",), ("other",), "psnr_db").why[1]
     assert "does not hold the configurations absent" in study.gap(seeds(3, 0.7), ("absent",), ("other",), "psnr_db").why[1]
     assert study.best_gap(seeds(3, -0.2), "one", ["other", "one"], "psnr_db").value == pytest.approx(-0.2)
+
+
+def test_the_cost_of_the_full_profile_follows_from_one_timed_step_and_its_operations():
+    config, data, trained = run(epochs=2)
+    table = study.projection(config, data, trained, RUNTIME).set_index("run")
+    assert table.trainings.tolist() == [1, 75]
+    assert table.hours.to_numpy() == pytest.approx((table.slices / table.slices_per_second / 3600).to_numpy())
+    assert table.loc["this_run", "hours"] * 3600 == pytest.approx(trained.trained[0].seconds)
+    assert 200 < table.loc["full", "gflop_per_slice"] < 400
+    assert study.share_of_weights(config) < 0.01
+
+
+def test_many_rows_of_images_share_the_area_of_four():
+    rows = [
+        {"config": f"c{i}", "path": "cross", "domain": "a", "kind": kind, "image": np.zeros((4, 4))}
+        for i in range(9) for kind in ("clean", "noisy", "output", "residual", "noise")
+    ]  # fmt: skip
+    nine, four = (plots.gallery(pd.DataFrame(rows[:n])).get_size_inches() for n in (45, 20))
+    assert nine.prod() == pytest.approx(four.prod())

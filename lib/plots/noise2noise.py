@@ -71,12 +71,19 @@ def content(df: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def _shrink(names: list[str], width: float, height: float) -> tuple[float, float]:
+    """Return the size of a grid of images, inches; more than four rows share the area of four, so that a page stays light."""
+    factor = min(1.0, (4 / len(names)) ** 0.5)
+    return factor * width, factor * height
+
+
 @styled
 def gallery(df: pd.DataFrame, *, path: str = "cross", domain: str = "a", noise: float = 0.1) -> Any:
     """Draw clean, noisy, output, residual and the target's noise, one row per configuration; a leak shows as equal panels."""
     part = df[(df.path == path) & (df.domain == domain)]
     names = list(dict.fromkeys(part.config))
-    figure, grid = plt.subplots(len(names), len(KINDS), figsize=(8.4, 2.05 * len(names)), squeeze=False)
+    size = _shrink(names, 8.4, 2.05 * len(names))
+    figure, grid = plt.subplots(len(names), len(KINDS), figsize=size, squeeze=False)
     for row, name in zip(grid, names, strict=True):
         for ax, kind in zip(row, KINDS, strict=True):
             image = part[(part.config == name) & (part.kind == kind)].image.iloc[0]
@@ -89,7 +96,7 @@ def gallery(df: pd.DataFrame, *, path: str = "cross", domain: str = "a", noise: 
             ax.imshow(image, **limits)
             ax.set(xticks=[], yticks=[])
             ax.grid(False)
-        row[0].set_ylabel(name, fontsize=8)
+        row[0].set_ylabel(name, fontsize=8 if len(names) <= 4 else 6)
     for ax, kind in zip(grid[0], ("clean", "noisy target", "output", "output - clean", "target - clean"), strict=True):
         ax.set_title(kind, fontsize=9)
     return figure
@@ -99,7 +106,8 @@ def gallery(df: pd.DataFrame, *, path: str = "cross", domain: str = "a", noise: 
 def by_epoch(df: pd.DataFrame) -> Any:
     """Draw the cross output of one validation slice after some epochs, one row per configuration."""
     names, epochs = list(dict.fromkeys(df.config)), list(dict.fromkeys(df.epoch))
-    figure, grid = plt.subplots(len(names), len(epochs), figsize=(1.35 * len(epochs) + 0.4, 1.75 * len(names)), squeeze=False)
+    size = _shrink(names, 1.35 * len(epochs) + 0.4, 1.75 * len(names))
+    figure, grid = plt.subplots(len(names), len(epochs), figsize=size, squeeze=False)
     for row, name in zip(grid, names, strict=True):
         for ax, epoch in zip(row, epochs, strict=True):
             found = df[(df.config == name) & (df.epoch == epoch)]
@@ -109,7 +117,7 @@ def by_epoch(df: pd.DataFrame) -> Any:
                 ax.set_visible(False)
                 continue
             ax.imshow(found.image.iloc[0], cmap="gray", vmin=0, vmax=1.1)
-        row[0].set_ylabel(name, fontsize=8)
+        row[0].set_ylabel(name, fontsize=8 if len(names) <= 4 else 6)
     for ax, epoch in zip(grid[0], epochs, strict=True):
         ax.set_title({0: "clean", -1: "noisy"}.get(epoch, f"epoch {epoch}"), fontsize=8)
     return figure
