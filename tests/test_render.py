@@ -211,3 +211,20 @@ def test_the_index_lists_claims_with_links_and_tells_failed_and_running_studies(
     assert "fit 1/9" in text
     for entry in contradictions():
         assert html(entry["en"]).strip().removeprefix("<p>").removesuffix("</p>") in text
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"claims": 3}, "'claims' is of another kind"),
+        ({"schema": 2}, "no results.json of schema 1: it has 2"),
+        ({"facts": []}, "'facts' is of another kind"),
+    ],
+)
+def test_compare_refuses_what_is_no_results_file_in_a_sentence(tmp_path, capsys, change, sentence):
+    (tmp_path / "a.json").write_text(json.dumps(RESULTS))
+    (tmp_path / "b.json").write_text(json.dumps(RESULTS | change))
+    assert main(["compare", str(tmp_path / "a.json"), str(tmp_path / "b.json"), str(tmp_path / "o.html")]) == 1
+    assert sentence in capsys.readouterr().err
+    assert main(["compare", str(tmp_path), str(tmp_path / "a.json"), str(tmp_path / "o.html")]) == 1
+    assert "is a folder: give the results.json in it" in capsys.readouterr().err

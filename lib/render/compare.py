@@ -5,6 +5,7 @@ from typing import Any
 
 from lib.files import read_json
 from lib.render.page import write_page
+from lib.report import SCHEMA
 
 NEEDED = ("schema", "study", "params", "facts", "claims", "provenance", "data", "title")
 CLAIM, FACT = {"id", "zh", "en", "verdict", "value", "low", "high"}, {"zh", "en", "value"}
@@ -23,7 +24,16 @@ def render_compare(first: Path, second: Path, target: Path) -> None:
 
 def read_results(file: Path) -> dict[str, Any]:
     """Read a results.json; ValueError where it is something else."""
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder: give the results.json in it.")
     found = read_json(file, NEEDED)
+    kinds = {"claims": list} | dict.fromkeys(("facts", "params", "data", "provenance"), dict)
+    wrong = [key for key, kind in kinds.items() if not isinstance(found[key], kind)]
+    if wrong or found["schema"] != SCHEMA:
+        raise ValueError(
+            f"{file} is no results.json of schema {SCHEMA}: "
+            + (f"'{wrong[0]}' is of another kind." if wrong else f"it has {found['schema']!r}.")
+        )
     odd = [c for c in found["claims"] if not isinstance(c, dict) or not set(c) >= CLAIM or c["verdict"] not in VERDICTS]
     odd += [f for f in found["facts"].values() if not isinstance(f, dict) or not set(f) >= FACT]
     if odd:
@@ -35,7 +45,7 @@ def _params(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
     names = dict.fromkeys([*a["params"], *b["params"]])
     rows = [{"name": n, "a": a["params"].get(n), "b": b["params"].get(n)} for n in names]
     marks = [("data", "fingerprint"), ("provenance", "commit"), ("provenance", "device")]
-    rows += [{"name": f"{part}.{key}", "a": a[part][key], "b": b[part][key]} for part, key in marks]
+    rows += [{"name": f"{part}.{key}", "a": str(a[part][key])[:19], "b": str(b[part][key])[:19]} for part, key in marks]
     return [r for r in rows if r["a"] != r["b"]]
 
 
