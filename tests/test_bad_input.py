@@ -360,7 +360,7 @@ IMAGES = {
     "a foreign image": (one("x.jpg", b"x"), "cannot read this kind of image; use .npy"),
     "fastMRI broken": (lambda t: (text(t / "x.h5", "x"), load_images(str(t))), r"x\.h5: not an HDF5 file"),
     "denoise: NaN pixels": (lambda t: denoise_image(t, np.full((2, 16, 16), np.nan)), "512 pixels are not finite"),
-    "denoise: no format": (lambda t: denoise_image(t, out="out.jpg"), "cannot read this kind of image"),
+    "denoise: no format": (lambda t: denoise_image(t, out="out.jpg"), "cannot write this kind of image"),
     "denoise: over its input": (lambda t: denoise_image(t, out="in.npy"), r"in\.npy is both input and output"),
     "denoise: no weights": (
         lambda t: denoise_image(t, model=lambda m: (m / "weights.safetensors").unlink()), r"no file .*weights\.safetensors"),
