@@ -58,28 +58,34 @@ def fit(
     Raises ValueError when the loss becomes NaN or infinite, when memory runs out, or for an operation that cannot be repeated.
     """
     monitor = monitor if val is not None else monitor.replace("val_", "train_")
-    best = ModelCheckpoint(
-        folder / "checkpoints", "best", monitor=monitor, mode=mode, save_last=True, every_n_epochs=checkpoint_every,
-        save_on_train_epoch_end=True, enable_version_counter=False,
-    )  # fmt: skip
     book = _History(monitor, mode, runtime.seed, Progress(name, epochs))
-    watchers: list[Callback] = [book, best, *callbacks]
-    if patience is not None:
-        watchers.append(EarlyStopping(monitor, patience=patience, mode=mode, check_on_train_epoch_end=True))
+    settings = _settings(runtime, epochs, clip) | {
+        "callbacks": [book, *_keepers(folder, monitor, mode, patience, checkpoint_every), *callbacks],
+        "default_root_dir": folder,
+    }
     last = _resumable(folder / "checkpoints" / "last.ckpt")
     began = time.monotonic()
-    smaller = (
-        f"lower 'batch_size' (now {getattr(train, 'batch_size', 'unknown')}) or the size of the model, or use another device"
-    )
-    with _quiet(), book.progress, fitting_in_memory(smaller), _repeatable(name):
-        lightning = L.Trainer(
-            **_settings(runtime, epochs, clip) | {"callbacks": watchers, "default_root_dir": folder} | trainer
-        )
-        lightning.fit(task, train, val, ckpt_path=last, weights_only=True)
+    with _quiet(), book.progress, fitting_in_memory(_smaller(train)), _repeatable(name):
+        L.Trainer(**settings | trainer).fit(task, train, val, ckpt_path=last, weights_only=True)
     task.load_state_dict(read_weights(folder / "checkpoints" / "best.ckpt")[0])
     task.to(runtime.device).eval()
     history = pd.DataFrame(book.rows)
     return Fitted(history, int(history.epoch[_best(history[monitor], mode)]), time.monotonic() - began)
+
+
+def _keepers(folder: Path, monitor: str, mode: str, patience: int | None, every: int) -> list[Callback]:
+    best = ModelCheckpoint(
+        folder / "checkpoints", "best", monitor=monitor, mode=mode, save_last=True, every_n_epochs=every,
+        save_on_train_epoch_end=True, enable_version_counter=False,
+    )  # fmt: skip
+    if patience is None:
+        return [best]
+    return [best, EarlyStopping(monitor, patience=patience, mode=mode, check_on_train_epoch_end=True)]
+
+
+def _smaller(train: Iterable) -> str:
+    size = getattr(train, "batch_size", "unknown")
+    return f"lower 'batch_size' (now {size}) or the size of the model, or use another device"
 
 
 def _resumable(path: Path) -> Path | None:
@@ -123,9 +129,8 @@ class _History(Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         torch.manual_seed(self.seed * 100_003 + trainer.current_epoch)  # dropout: the same after a resume
-        for batches in (trainer.train_dataloader, trainer.val_dataloaders):
-            if hasattr(batches, "set_epoch") and batches is trainer.train_dataloader:
-                batches.set_epoch(trainer.current_epoch)
+        if hasattr(trainer.train_dataloader, "set_epoch"):
+            trainer.train_dataloader.set_epoch(trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         row = {k: float(v) for k, v in trainer.callback_metrics.items()}
