@@ -60,15 +60,18 @@ class FeatureBatches:
 class EncoderAndHead(nn.Module):
     """Read log g straight from a spectrum: encoder, pooling, head; trained as one where the encoder is not frozen."""
 
-    def __init__(self, denoiser: BlindSpotDenoiser, layer: str, pooling: str, direction: str, head: nn.Module):
+    def __init__(
+        self, denoiser: BlindSpotDenoiser, layer: str, pooling: str, direction: str, head: nn.Module, edges: str = "adaptive"
+    ):
         super().__init__()
         self.denoiser, self.head = denoiser, head
-        self.layer, self.pooling, self.direction = layer, pooling, direction
+        self.layer, self.pooling, self.direction, self.edges = layer, pooling, direction, edges
 
     def forward(self, noisy: Tensor, noise: Tensor) -> Tensor:
         """Map flux and noise sigma (B, L) to labels (B, k)."""
         x = torch.stack([noisy, noise], 1) if self.denoiser.config.input_sigma else noisy[:, None]
-        return self.head(pool_by_name(self.denoiser.latents(x, self.layer, self.direction).float(), self.pooling))
+        latent = self.denoiser.latents(x, self.layer, self.direction).float()
+        return self.head(pool_by_name(latent, self.pooling, self.edges))
 
 
 def standardised(head: nn.Module, x: Tensor, y: Tensor) -> Standardised:

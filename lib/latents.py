@@ -24,10 +24,15 @@ def stages(denoiser: BlindSpotDenoiser) -> list[str]:
     return [*(f"layer{i}" for i in range(depth)), "enc_last"]
 
 
+def length(denoiser: BlindSpotDenoiser, pixels: int, layer: str) -> int:
+    """Return how many pixels L' a layer keeps of a spectrum's: every stage after the first halves them."""
+    stage = int(layer.removeprefix("layer")) if layer.startswith("layer") else denoiser.config.num_layers - 1
+    return pixels >> stage
+
+
 def fits(denoiser: BlindSpotDenoiser, pixels: int, cell: Cell) -> bool:
     """Say whether a layer keeps enough pixels for a pooling's segments."""
-    stage = int(cell[0].removeprefix("layer")) if cell[0].startswith("layer") else denoiser.config.num_layers - 1
-    return parse_pooling(cell[1])[1] <= pixels >> stage
+    return parse_pooling(cell[1])[1] <= length(denoiser, pixels, cell[0])
 
 
 @torch.no_grad()

@@ -104,14 +104,21 @@ def ridge_rows(
 
 
 def lightgbm_row(
-    train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], label: str, column: int, *, seed: int = 0, threads: int = 1
+    train: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    label: str,
+    column: int,
+    *,
+    n_boot: int = 300,
+    seed: int = 0,
+    threads: int = 1,
 ) -> tuple[dict, np.ndarray]:
     """Fit one label column; return its row of scores and the test predictions (n,)."""
     model = fit_lightgbm(train[0], train[1][:, column], seed=seed, threads=threads)
     seen, truth = (part[1][:, column].double().cpu().numpy() for part in (train, test))
     fitted, pred = (model.predict(part[0].float().cpu().numpy(), num_threads=threads) for part in (train, test))
     head = {"probe": "lightgbm", "label": label, "dim": train[0].shape[1], "train_r2": float(metrics.r2(seen, fitted))}
-    return head | score(truth, pred, seed=seed), pred
+    return head | score(truth, pred, n_boot=n_boot, seed=seed), pred
 
 
 def gain(y: np.ndarray, better: np.ndarray, baseline: np.ndarray, *, n_boot: int = 1000, seed: int = 0) -> dict[str, float]:

@@ -210,6 +210,8 @@ probed = study.probe(config, denoiser, sets, cells)
 truth, log_g = sets.test.labels.double().cpu().numpy(), config.labels.index("log_g")
 table = study.with_reported(study.layer_pooling(probed.table), reported("latent_extraction.table"))
 report.table("layer_pooling_results", table, "log g：全部层与池化（岭回归）。", "log g: every layer and pooling (Ridge).", source=study.probe)  # fmt: skip
+report.text("表中没有的单元（该层剩下的像素 L' 少于分段数）：{cells}。", "Cells that the table cannot hold, since the layer keeps fewer pixels L' than there are segments: {cells}.",
+            cells=study.cells_left_out(config, denoiser, len(sets.test.wave)))  # fmt: skip
 
 # %%
 nine = study.documents(table)

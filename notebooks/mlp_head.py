@@ -41,6 +41,7 @@ run_name = "frozen_enc_pre_latent_seg_mean_K8"
 layer = "enc_pre_latent"
 pooling = "seg_mean_K8"
 direction = "mean"
+edges = "adaptive"
 hidden = 256
 dropout = 0.1
 learning_rate = 0.001

@@ -56,6 +56,20 @@ def test_the_table_holds_every_layer_and_pooling_and_the_decoder_hears_enc_last(
     assert study.decoder_difference(denoiser, sets.test) == 0
 
 
+def test_cells_whose_layer_is_too_short_for_the_segments_are_named(ran):
+    config, _, sets, denoiser, *_ = ran
+    pixels = len(sets.test.wave)
+    assert study.cells_left_out(config, denoiser, pixels) == "-"
+    many = config.model_copy(update={"poolings": [*config.poolings, f"seg_mean_K{pixels // 4}"]})
+    kept = study.table_cells(many, denoiser, pixels)
+    assert {layer for layer, pooling in kept if pooling == f"seg_mean_K{pixels // 4}"} == {"layer0", "layer1", "layer2"}
+    said = study.cells_left_out(many, denoiser, pixels)
+    assert said.startswith(f"{PRE} + seg_mean_K{pixels // 4} (L' = {pixels // 8})")
+    for layer in (PRE, LAST):
+        kept_pixels = denoiser.latents(torch.zeros(1, 2, pixels), layer, "mean").shape[-1]
+        assert f"{layer} + seg_mean_K{pixels // 4} (L' = {kept_pixels})" in said
+
+
 def test_a_decoder_that_hears_something_else_is_noticed(ran):
     _, _, sets, denoiser, *_ = ran
     hook = denoiser.encoders[-1].register_forward_hook(lambda _m, _i, out: out + torch.rand_like(out))

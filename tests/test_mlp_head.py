@@ -14,6 +14,8 @@ from lib.probes import fit_ridge
 from lib.studies import latent_extraction
 from lib.studies import mlp_head as study
 from lib.studies.mlp_head.__main__ import main
+from lib.studies.mlp_head.arms import unfrozen
+from lib.studies.mlp_head.publish import load
 
 CELL = ("enc_pre_latent", "seg_mean_K8")
 FIT = {"epochs": 6, "batch_size": 32, "arm_epochs": 2, "folds": 2, "n_boot": 60}
@@ -61,6 +63,23 @@ def test_every_follow_up_predicts_the_test_stars(ran):
         assert head.pred["test"].shape == (96,), name
         assert np.isfinite(head.pred["test"]).all(), name
     assert study.judge_unfrozen(study.truth(config, prepared), others, main_head, 60)["low"] is not None
+
+
+def test_unfrozen_encoder_and_published_model_read_the_legacy_segments_of_the_frozen_head(ran, tmp_path):
+    config, run, prepared, *_ = ran
+    cell = ("enc_pre_latent", "seg_mean_K5")  # five does not divide L', so that the two kinds of edges differ
+    legacy = config.model_copy(update={"edges": "legacy", "pooling": cell[1]})
+    found = study.features(legacy, prepared, [cell])
+    adaptive = study.features(config.model_copy(update={"pooling": cell[1]}), prepared, [cell])
+    assert not torch.allclose(found["test"][cell], adaptive["test"][cell])
+    frozen = study.head(legacy, run, prepared, found, cell, name="mlp")
+    still = unfrozen(legacy.model_copy(update={"unfrozen_rate": 1e-12, "arm_epochs": 1}), run, prepared, frozen)
+    np.testing.assert_allclose(still.pred["test"], frozen.pred["test"], atol=1e-4)
+    study.publish(legacy, tmp_path, prepared, frozen, study.long_history({"mlp": frozen.history}))
+    model, _ = load(tmp_path, torch.device("cpu"))
+    seen = next(denoising.in_order(prepared.test))
+    with torch.no_grad():
+        np.testing.assert_allclose(model(seen.noisy, seen.sigma)[:, 0], frozen.pred["test"], atol=1e-4)
 
 
 def test_folds_are_scored_on_rows_that_they_did_not_train_on(ran):

@@ -65,6 +65,9 @@ def test_probe_rows_find_what_is_there_and_nothing_in_noise():
     tree, _ = lightgbm_row((x[:1000], y[:1000]), (x[1000:], y[1000:]), "b", 1)
     assert tree["test_r2"] > table.test_r2["b"] + 0.02  # the sine is not linear
     truth = y[1000:, 1].numpy()
+    drawn, _ = lightgbm_row((x[:1000], y[:1000]), (x[1000:], y[1000:]), "b", 1, n_boot=60)
+    assert drawn["test_r2"] == tree["test_r2"]
+    assert drawn["test_r2_low"] != tree["test_r2_low"]  # other draws, another interval
     assert tree["test_rmse"] == pytest.approx((1 - tree["test_r2"]) ** 0.5 * truth.std(), rel=1e-6)
 
 

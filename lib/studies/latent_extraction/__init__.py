@@ -6,6 +6,7 @@ from lib.studies.latent_extraction.arms import further_arms
 from lib.studies.latent_extraction.config import ARMS
 from lib.studies.latent_extraction.config import LatentExtractionConfig as Config
 from lib.studies.latent_extraction.experiments import (
+    cells_left_out,
     controls,
     decoder_difference,
     parameters,
@@ -49,7 +50,7 @@ from lib.studies.latent_extraction.tables import (
 )  # fmt: skip
 
 __all__ = [
-    "ARMS", "Config", "arms", "ceiling", "ceiling_of", "chosen", "controls", "curves", "decoder_difference", "decomposition",
+    "ARMS", "Config", "arms", "ceiling", "ceiling_of", "cells_left_out", "chosen", "controls", "curves", "decoder_difference", "decomposition",
     "describe", "documents", "example", "flow", "further_arms", "global_labels", "insensitive", "layer_pooling", "measure",
     "occlusion", "of", "over_random", "over_raw", "overfitting", "parameters", "pattern", "percent", "pooling_over_layer", "prepare",
     "pretrained", "probe", "projected", "publish", "questions", "r2_shown", "random_encoders", "raw_mlp", "recommended", "shown",

@@ -103,10 +103,19 @@ def _pretrain(shape, training, sets: Sets, runtime: Runtime, trainer: dict, fold
 
 def table_cells(config: LatentExtractionConfig, denoiser: BlindSpotDenoiser, pixels: int) -> list[Cell]:
     """Return every (layer, pooling) of the table; a pooling with more segments than a layer has pixels is left out."""
-    depth = denoiser.config.num_layers
-    layers = [*(f"layer{i}" for i in range(depth - 1)), PRE, LAST, DECODER]
-    cells = [(layer, pooling) for layer in layers for pooling in config.poolings]
-    return [cell for cell in cells if latents.fits(denoiser, pixels, cell)] + [FUSED]
+    return [cell for cell in _wanted(config, denoiser) if latents.fits(denoiser, pixels, cell)] + [FUSED]
+
+
+def cells_left_out(config: LatentExtractionConfig, denoiser: BlindSpotDenoiser, pixels: int) -> str:
+    """Return the cells that the table cannot hold, each with the pixels that its layer keeps; `-` where it holds them all."""
+    absent = [cell for cell in _wanted(config, denoiser) if not latents.fits(denoiser, pixels, cell)]
+    kept = [f"{layer} + {pooling} (L' = {latents.length(denoiser, pixels, layer)})" for layer, pooling in absent]
+    return ", ".join(kept) or "-"
+
+
+def _wanted(config: LatentExtractionConfig, denoiser: BlindSpotDenoiser) -> list[Cell]:
+    layers = [*(f"layer{i}" for i in range(denoiser.config.num_layers - 1)), PRE, LAST, DECODER]
+    return [(layer, pooling) for layer in layers for pooling in config.poolings]
 
 
 def probe(
@@ -155,7 +164,7 @@ def trees(config: LatentExtractionConfig, runtime: Runtime, sets: Sets, probed: 
 
 def _tree(config, runtime: Runtime, x: dict[str, Tensor], y: dict[str, Tensor], label: str, column: int):
     pair = ((x["train"], y["train"]), (x["test"], y["test"]))
-    return lightgbm_row(*pair, label, column, seed=config.seed, threads=runtime.threads)
+    return lightgbm_row(*pair, label, column, n_boot=config.n_boot, seed=config.seed, threads=runtime.threads)
 
 
 def directions(config: LatentExtractionConfig, denoiser: BlindSpotDenoiser, sets: Sets) -> pd.DataFrame:

@@ -70,6 +70,7 @@ def _unfrozen(config: MLPHeadConfig, runtime: Runtime, prepared: Prepared, start
         config.pooling,
         config.direction,
         load_head(start / "head.safetensors", dropout=config.dropout),
+        config.edges,
     ).to(runtime.device)
     settings = config.training(
         epochs=config.arm_epochs, learning_rate=config.unfrozen_rate, batch_size=min(config.batch_size, 64)

@@ -29,6 +29,7 @@ class MLPHeadConfig(SpectraConfig):
     direction: Literal["forward", "mean", "concat"] = param(
         "mean", "how the two reading directions are merged", "两个读取方向的合并方式"
     )
+    edges: Literal["adaptive", "legacy"] = param("adaptive", "edges of segments", "分段边界")
     hidden: int = param(256, "width of the hidden layer", "隐藏层宽度", ge=1)
     dropout: float = param(0.1, "dropout", "随机失活率", ge=0, lt=1)
     learning_rate: float = param(1e-3, "learning rate of AdamW", "AdamW 学习率", gt=0, lt=1)

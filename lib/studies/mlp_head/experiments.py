@@ -85,7 +85,8 @@ def log_g(config: MLPHeadConfig) -> int:
 
 def extract(config: MLPHeadConfig, prepared: Prepared, split: str, cells: Sequence[Cell], epoch: int = 0) -> dict[Cell, Tensor]:
     """Return pooled latents of a split under one noise draw."""
-    return latents.pooled(prepared.denoiser, getattr(prepared, split), cells, direction=config.direction, epoch=epoch)
+    options = {"direction": config.direction, "edges": config.edges}
+    return latents.pooled(prepared.denoiser, getattr(prepared, split), cells, epoch=epoch, **options)
 
 
 def features(config: MLPHeadConfig, prepared: Prepared, cells: Sequence[Cell]) -> dict[str, Any]:
@@ -138,7 +139,7 @@ def head(
     shape = {"num_hidden": num_hidden, "hidden": hidden or config.hidden, "columns": columns, "dropout": config.dropout}
     fold = {} if rows is None else {"rows": int(rows.sum()), "fold": name}
     key = prepared.key | shape | fold | asdict(settings) | {"cell": list(cell), "realisations": config.realisations}
-    key |= {"direction": config.direction, "arm": name}
+    key |= {"direction": config.direction, "edges": config.edges, "arm": name}
     compute = partial(_head, config, runtime, prepared, found, cell, shape, settings, rows)
     folder = cached("mlp_head", compute, config=key, runtime=runtime, force=config.force)
     return read(folder, columns.index(log_g(config)))

@@ -28,7 +28,7 @@ def publish(config: MLPHeadConfig, folder: Path, prepared: Prepared, main: Train
     write_csv(folder / "training_log.csv", log)
     save_pretrained(prepared.denoiser, folder / denoising.WEIGHTS)
     shutil.copy(main.folder / HEAD, folder / HEAD)
-    recipe = {name: getattr(config, name) for name in ("layer", "pooling", "direction", "run_name", "window_aa")}
+    recipe = {name: getattr(config, name) for name in ("layer", "pooling", "direction", "edges", "run_name", "window_aa")}
     write_json(
         folder / RECIPE,
         recipe | {"label": "log_g", "n_pixels": len(prepared.test.wave), "wave_aa": np.asarray(prepared.test.wave).tolist()},
@@ -40,7 +40,8 @@ def load(folder: Path, device: torch.device) -> tuple[EncoderAndHead, dict]:
     recipe = read_json(folder / RECIPE, ("layer", "pooling", "direction", "wave_aa"))
     denoiser, head = load_pretrained(folder / denoising.WEIGHTS), load_head(folder / HEAD)
     with legible(folder / RECIPE, "a recipe"):
-        model = EncoderAndHead(denoiser, recipe["layer"], recipe["pooling"], recipe["direction"], head)
+        edges = recipe.get("edges", "adaptive")  # recipes before `edges` was a parameter have none
+        model = EncoderAndHead(denoiser, recipe["layer"], recipe["pooling"], recipe["direction"], head, edges)
     return model.to(device).eval(), recipe
 
 
