@@ -223,3 +223,18 @@ def test_many_rows_of_images_share_the_area_of_four():
     ]  # fmt: skip
     nine, four = (plots.gallery(pd.DataFrame(rows[:n])).get_size_inches() for n in (45, 20))
     assert nine.prod() == pytest.approx(four.prod())
+
+
+def test_the_settings_table_sets_the_document_beside_the_run():
+    table = study.settings(study.Config.checked(TINY | {"clip": 0.5}), reported("noise2noise")).set_index("setting")
+    assert table.loc["clip"].tolist() == ["1.0", "0.5"]
+    assert table.loc["epochs (progressive)"].tolist() == ["10 + 40", "—"]
+    assert table.loc["features", "reported"] == "[512, 256, 128]"
+
+
+def test_a_threshold_that_is_never_reached_is_said_and_not_judged():
+    frame = pd.DataFrame(
+        {"sweep": "main", "config": ["a"] * 3 + ["b"] * 3, "seed": [0, 1, 2] * 2, "epochs": [4.0] * 3 + [np.nan] * 3}
+    )
+    assert study.cost_gap(frame, "a", "b", "epochs").why[1].startswith("b never gets below")
+    assert study.cost_gap(frame.fillna(2.0), "a", "b", "epochs").value == 2.0

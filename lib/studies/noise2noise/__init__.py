@@ -2,9 +2,9 @@
 
 from lib.noise2noise.recipes import RECIPES
 from lib.studies.noise2noise.config import Config
-from lib.studies.noise2noise.cost import projection, share_of_weights
+from lib.studies.noise2noise.cost import projection, share_of_weights, weights_over
 from lib.studies.noise2noise.diagnose import diagnose
-from lib.studies.noise2noise.publish import publish
+from lib.studies.noise2noise.publish import publish, reason
 from lib.studies.noise2noise.study import (
     MILESTONES,
     Data,
@@ -20,12 +20,14 @@ from lib.studies.noise2noise.study import (
     train,
     train_floor,
 )  # fmt: skip
-from lib.studies.noise2noise.tables import comparison, configurations, cost_table, diagnosis, milestones, sweep_table
+from lib.studies.noise2noise.tables import comparison, configurations, cost_table, diagnosis, milestones, settings, sweep_table
 from lib.studies.noise2noise.verdicts import (
     Measured,
+    after_first_stage,
     arm,
     at_epoch,
     best_gap,
+    cost,
     cost_gap,
     early_fall,
     epoch_gap,
@@ -34,6 +36,7 @@ from lib.studies.noise2noise.verdicts import (
     gap,
     kept_latent,
     offset,
+    one_setting,
     over,
     passes_best,
     said,
@@ -41,9 +44,9 @@ from lib.studies.noise2noise.verdicts import (
 )  # fmt: skip
 
 __all__ = [
-    "MILESTONES", "RECIPES", "Config", "Data", "Measured", "arm", "at_epoch", "best_gap", "classical", "comparison",
-    "configurations", "cost_gap", "cost_table", "costs", "diagnose", "diagnosis", "early_fall", "epoch_gap",
-    "floor_gap", "floor_test", "gain", "gallery", "gap", "histories", "kept_latent", "milestones", "offset", "over",
-    "passes_best", "prepare", "projection", "publish", "said", "scores", "setting", "share_of_weights", "snapshots",
-    "summary", "sweep_table", "train", "train_floor",
+    "MILESTONES", "RECIPES", "Config", "Data", "Measured", "after_first_stage", "arm", "at_epoch", "best_gap", "classical", "comparison",
+    "configurations", "cost", "cost_gap", "cost_table", "costs", "diagnose", "diagnosis", "early_fall", "epoch_gap",
+    "floor_gap", "floor_test", "gain", "gallery", "gap", "histories", "kept_latent", "milestones", "offset", "one_setting", "over",
+    "passes_best", "prepare", "projection", "publish", "reason", "said", "scores", "setting", "settings", "share_of_weights", "snapshots",
+    "summary", "sweep_table", "train", "train_floor", "weights_over",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from lib.losses.images import shared_latent_loss
 from lib.models.shared_latent import SharedLatentDenoiser, count_parameters
 from lib.studies.noise2noise.config import Config
 from lib.studies.noise2noise.study import point, points
+from lib.studies.noise2noise.verdicts import Measured
 
 
 def documented():
@@ -24,6 +25,12 @@ def share_of_weights(config):
     """Return this run's weights over the document's, for `pure_noise2noise`."""
     own, theirs = (count_parameters(_on_meta(point(c, "pure_noise2noise", 0))) for c in (config, documented()))
     return own / theirs
+
+
+def weights_over(config, name, other):
+    """Return the parameters of one configuration over those of another, at the sizes of this run; needs no training."""
+    own, theirs = (count_parameters(_on_meta(point(config, n, config.seed))) for n in (name, other))
+    return Measured(own / theirs)
 
 
 def projection(config, data, trained, runtime):

@@ -1,5 +1,6 @@
 """Choose the model that a run publishes, and write all of them."""
 
+from lib.noise2noise.recipes import recipe
 from lib.noise2noise.training import save_model
 
 LEAKING = ("target", "mixed")
@@ -15,6 +16,19 @@ def choose(trained):
     rows = honest if len(honest) else main
     losses = [t.history.val_cross.min() for t in rows.trained]
     return rows.iloc[losses.index(min(losses))]
+
+
+def reason(name):
+    """Say in both languages why `choose` took the configuration of that name."""
+    if recipe(name).skip_source in LEAKING:
+        return {
+            "zh": "本次运行只有会泄漏的配置，它的验证损失最低",
+            "en": "the lowest validation loss; this run holds none that cannot leak",
+        }
+    return {
+        "zh": "不会泄漏的配置中验证损失最低的一个",
+        "en": "the lowest validation loss among the configurations that cannot leak",
+    }
 
 
 def publish(trained, folder, images):

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from lib.noise2noise.recipes import recipe
 from lib.studies.noise2noise.study import MILESTONES, points
 
 YES, NO = {"zh": "是", "en": "yes"}, {"zh": "否", "en": "no"}
@@ -26,6 +27,26 @@ def configurations(config):
                 "lr": point.fine_learning_rate if stage.fine else point.learning_rate, "ours": YES if recipe.ours else NO,
             })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def settings(config, reported):
+    """Return what the document sets and what this run uses, as text: setting, reported, this_run.
+
+    reported: the study's figures in reported.yaml; a configuration that the run does not hold has a dash.
+    """
+    theirs = reported["configs"]
+    rows = [
+        ("learning_rate", reported["learning_rate"]["default"], config.learning_rate),
+        ("stage2_learning_rate", reported["learning_rate"]["stage_2"], config.stage2_learning_rate),
+        ("clip", reported["grad_clip"]["default"], config.clip),
+        ("features", theirs["extreme_denoising"]["features"], config.features),
+    ]
+    rows += [(f"noise_sigma ({n})", theirs[n]["noise_sigma"], config.noise_sigma) for n in ("original", "pure_noise2noise")]
+    for name in ("pure_noise2noise", "extreme_denoising", "progressive"):
+        stages = [e["epochs"] for key, e in theirs.items() if key.startswith(name)]
+        here = [s.epochs for s in recipe(name).lasting(config.epochs).stages] if name in config.configs else None
+        rows.append((f"epochs ({name})", *(" + ".join(map(str, n)) if n else "—" for n in (stages, here))))
+    return pd.DataFrame([{"setting": k, "reported": f"{v}", "this_run": f"{here}"} for k, v, here in rows])
 
 
 def comparison(scored, classical_rows):

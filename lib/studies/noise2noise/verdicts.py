@@ -93,7 +93,21 @@ def cost_gap(costs, one, other, column):
     """Return cost(one) - cost(other) over the seeds of the main configurations; column of `study.costs`."""
     main = costs[costs.sweep == "main"].set_index(["config", "seed"])[column]
     absent = [name for name in (one, other) if name not in main.index.get_level_values(0)]
-    return _missing(absent) if absent else _over_seeds(main[one], main[other])
+    if absent:
+        return _missing(absent)
+    never = [name for name in (one, other) if main[name].isna().all()]
+    if never:
+        said = ", ".join(never)
+        return Measured(
+            why=(f"{said} 在本次运行中始终没有达到这个阈值。", f"{said} never gets below that threshold in this run.")
+        )
+    return _over_seeds(main[one], main[other])
+
+
+def cost(costs, name, column):
+    """Return a cost of one main configuration, a column of `study.costs`; interval over seeds."""
+    rows = costs[(costs.sweep == "main") & (costs.config == name)]
+    return _interval(rows[column]) if len(rows) else _missing([name])
 
 
 def best_gap(scored, one, others, column):
@@ -117,6 +131,22 @@ def at_epoch(histories, name, column, epoch):
     if epoch > last:
         return _too_short(last)
     return _interval(rows[rows.epoch == (last if epoch < 0 else epoch)].groupby("seed")[column].mean())
+
+
+def after_first_stage(trained, histories, name, column):
+    """Return a loss of a staged configuration at the end of its first stage; interval over seeds."""
+    points = trained[(trained.sweep == "main") & (trained.config == name)].point
+    return at_epoch(histories, name, column, points.iloc[0].recipe.stages[0].epochs) if len(points) else _missing([name])
+
+
+def one_setting(name, value):
+    """Return why the effect of a parameter is not judged: a run has one value of it, and this is how to try another."""
+    return Measured(
+        why=(
+            f"一次运行只用一个 `{name}`。可另跑一次 `-p {name} {value}`，再用 `python -m lib.render compare` 并排比较。",
+            f"A run has one `{name}`. Run again with `-p {name} {value}` and set both side by side with `python -m lib.render compare`.",
+        )
+    )
 
 
 def epoch_gap(histories, one, other, column, epoch):
@@ -180,6 +210,6 @@ def passes_best(histories):
     return last.groupby("config").train_cross.mean().idxmin()
 
 
-def said(measured, digits=2):
-    """Return the value as text for a sentence; a dash where there is none."""
-    return "—" if measured.why else f"{measured.value:.{digits}f}"
+def said(measured, spec="z.2f"):
+    """Return the value as text for a sentence, written by `spec`; a dash where there is none."""
+    return "—" if measured.why else f"{measured.value:{spec}}"
