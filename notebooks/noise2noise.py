@@ -179,20 +179,12 @@ report.hypothesis("H35", "`extreme_denoising` 收敛更慢：跨域损失降到 
                   "`extreme_denoising` takes longer to converge: at least one epoch more than `pure_noise2noise` until the cross loss is below {expected}.", expected=0.3)  # fmt: skip
 
 # %%
-report.hypothesis(
-    "H36",
-    "`extreme_denoising` 的参数比 `pure_noise2noise` 多。",
-    "`extreme_denoising` has more parameters than `pure_noise2noise`.",
-)
+report.hypothesis("H36", "`extreme_denoising` 的参数比 `pure_noise2noise` 多。", "`extreme_denoising` has more parameters than `pure_noise2noise`.")  # fmt: skip
 report.hypothesis("H37", "`extreme_denoising` 适合强噪声：噪声为 {sigma} 时优于 `pure_noise2noise`。",
                   "`extreme_denoising` suits strong noise: at a noise of {sigma} it beats `pure_noise2noise`.", sigma=0.25)  # fmt: skip
 report.hypothesis("H38", "渐进式训练的第一阶段就建立起共享空间：结束时潜表示的差异与方差之比不超过 {limit}。",
                   "The first stage of progressive training already builds the shared space: at its end the latents differ by at most {limit} of their variance.", limit=0.01)  # fmt: skip
-report.hypothesis(
-    "H39",
-    "渐进式训练用时最长：比 `extreme_denoising` 还长。",
-    "Progressive training takes longest, longer even than `extreme_denoising`.",
-)
+report.hypothesis("H39", "渐进式训练用时最长：比 `extreme_denoising` 还长。", "Progressive training takes longest, longer even than `extreme_denoising`.")  # fmt: skip
 report.hypothesis("H40", "更大的潜表示（{large} 对 {small} 个通道）能减轻模糊。",
                   "A larger latent ({large} against {small} channels) makes the output sharper.", large=512, small=256)  # fmt: skip
 
@@ -338,6 +330,8 @@ judge("H5", study.gain(scored, "pure_noise2noise", sweep="noise_sigma", at=0.01)
       ("PSNR 提高 {value:.2f} dB。", "The PSNR rises by {value:.2f} dB."),
       ("PSNR 反而变化 {value:.2f} dB：噪声本来就弱，网络自身的误差比它还大。", "The PSNR changes by {value:.2f} dB: there is next to nothing to remove, and the network errs by more than the noise."),
       ("PSNR 变化 {value:.2f} dB，区间跨过零。", "The PSNR changes by {value:.2f} dB; the interval holds zero."))  # fmt: skip
+
+# %% tags=["nbval-check-output"]
 judge("H29", study.gain(scored, "pure_noise2noise", sweep="noise_sigma", at=0.25), "psnr_gain_db", Criterion("lt", 0.0), "fig-sweeps",
       ("PSNR 变化 {value:.2f} dB，网络没有用处。", "The PSNR changes by {value:.2f} dB: the network is of no use."),
       ("不成立：PSNR 提高 {value:.2f} dB（噪声为 {sigma} 时提高 {usual} dB）。", "Not so: the PSNR rises by {value:.2f} dB (at a noise of {sigma}: by {usual} dB)."),
@@ -372,35 +366,14 @@ judge("H8", first, "cross_loss_offset", Criterion("within", 0.3), "fig-loss",
       ("与预期相差 {value:.2f}，区间跨过阈值。", "It differs by {value:.2f}; the interval crosses the threshold."))  # fmt: skip
 tenth = study.at_epoch(curves, "pure_noise2noise", "train_cross", 10)
 below = ("跨域损失为 {value:.3f}。", "The cross loss is {value:.3f}.")
-judge(
-    "H9",
-    tenth,
-    "cross_loss",
-    Criterion("lt", 0.5),
-    "fig-loss",
-    below,
-    below,
-    below,
-    reported_as="noise2noise.cross_loss_expected.10",
-)
+judge("H9", tenth, "cross_loss", Criterion("lt", 0.5), "fig-loss", *[below] * 3, reported_as="noise2noise.cross_loss_expected.10")  # fmt: skip
 
 # %% tags=["nbval-check-output"]
 twentieth = study.at_epoch(curves, "pure_noise2noise", "train_cross", 20)
-judge(
-    "H10",
-    twentieth,
-    "cross_loss",
-    Criterion("lt", 0.3),
-    "fig-loss",
-    below,
-    below,
-    below,
-    reported_as="noise2noise.cross_loss_expected.20",
-)
+judge("H10", twentieth, "cross_loss", Criterion("lt", 0.3), "fig-loss", *[below] * 3, reported_as="noise2noise.cross_loss_expected.20")  # fmt: skip
 judge("H13", study.early_fall(curves, "pure_noise2noise", floor), "excess_left", Criterion("lt", 0.5), "fig-loss",
       ("超出部分只剩 {value:.0%}。", "{value:.0%} of the excess is left."), ("超出部分还剩 {value:.0%}。", "{value:.0%} of the excess is left."),
       ("超出部分还剩 {value:.0%}，无法判定。", "{value:.0%} of the excess is left, which decides nothing."))  # fmt: skip
-
 judge("H34", study.cost(costs, "pure_noise2noise", "roughness"), "roughness", Criterion("lt", 0.3), "tab-costs",
       ("验证曲线的回升为总降幅的 {value:.0%}。", "The rises of the validation curve come to {value:.0%} of its fall."),
       ("验证曲线的回升达总降幅的 {value:.0%}。", "The rises of the validation curve come to as much as {value:.0%} of its fall."),
@@ -493,13 +466,13 @@ judge("H6", study.arm(scored, "pure_noise2noise", "leak", path="same"), "leak", 
       ("同域输出的泄漏斜率达 {value:.3f}：同域路径保留了跳跃连接，这样的重建权重已足以让它留下自己的噪声。",
        "The leak of the same-domain output is {value:.3f}: that path has its skips, and a recon weight as small as this is enough for it to keep its own noise."),
       ("同域输出的泄漏斜率为 {value:.3f}，区间跨过阈值。", "The leak of the same-domain output is {value:.3f}; the interval crosses the threshold."))  # fmt: skip
+
+# %% tags=["nbval-check-output"]
 judge("H31", study.arm(scored, "no_skip_everywhere", "leak", path="same"), "leak", Criterion("lt", 0.1), "tab-scores",
       ("同域输出的泄漏斜率为 {value:.3f}。", "The leak of the same-domain output is {value:.3f}."),
       ("泄漏斜率仍有 {value:.3f}：目标就是自己的含噪图像，噪声也能经潜表示通过。",
        "The leak is still {value:.3f}: the target is the image's own noisy version, and noise can pass through the latent as well."),
       ("泄漏斜率为 {value:.3f}，区间跨过阈值。", "The leak is {value:.3f}; its interval crosses the threshold."))  # fmt: skip
-
-# %% tags=["nbval-check-output"]
 judge("H32", study.arm(scored, "pure_noise2noise", "corr_latent"), "correlation", Criterion("within", 0.1), "tab-scores",
       ("相关系数为 {value:.3f}。", "The correlation is {value:.3f}."), ("相关系数达 {value:.3f}：来源图像的噪声经潜表示进入了输出。", "The correlation is {value:.3f}: noise of that image reaches the output through the latent."),
       ("相关系数为 {value:.3f}，区间跨过阈值。", "The correlation is {value:.3f}; its interval crosses the threshold."))  # fmt: skip
@@ -536,19 +509,14 @@ unclear = ("差值为 {value:.3f}，区间 {low:.3f} 至 {high:.3f} 包含零。
            "The difference is {value:.3f}; its interval, {low:.3f} to {high:.3f}, holds zero.")  # fmt: skip
 said, more, less = (up, up, unclear), Criterion("gt", 0.0), Criterion("lt", 0.0)
 pure, extreme, progressive = ("pure_noise2noise",), ("extreme_denoising",), ("progressive",)
+
+# %% tags=["nbval-check-output"]
 judge("H16", study.gap(scored, extreme, pure, "psnr_db"), "psnr_db", more, "tab-scores", *said)
 judge("H17", study.cost_gap(costs, *progressive, "pure_long", "roughness"), "roughness", less, "tab-costs", *said)
 judge("H18", study.gap(scored, progressive, ("pure_long",), "psnr_db"), "psnr_db", more, "tab-scores", *said)
 judge("H25", study.epoch_gap(curves, *extreme, *pure, "train_cross", 5), "cross_loss", less, "fig-loss", *said)
 judge("H35", study.cost_gap(costs, *extreme, *pure, "epochs_to_0.3"), "epochs", Criterion("gt", 1.0), "tab-costs", *said)
-judge(
-    "H37",
-    study.gap(scored, (*extreme, "noise_sigma", 0.25), (*pure, "noise_sigma", 0.25), "psnr_db"),
-    "psnr_db",
-    more,
-    "fig-sweeps",
-    *said,
-)
+judge("H37", study.gap(scored, (*extreme, "noise_sigma", 0.25), (*pure, "noise_sigma", 0.25), "psnr_db"), "psnr_db", more, "fig-sweeps", *said)  # fmt: skip
 judge("H26", study.gap(scored, ("latent_skips",), pure, "detail"), "detail", more, "tab-scores", *said)
 
 # %% tags=["nbval-check-output"]
