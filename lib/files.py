@@ -20,15 +20,21 @@ ADVICE = {
     errno.ENOSPC: "free some space on that disk and repeat; what was finished is kept",
     errno.EDQUOT: "free some of your quota on that disk and repeat; what was finished is kept",
     errno.EROFS: "mount it for writing, or name another folder; nothing in it was changed",
+    errno.ENOENT: "look for a slip in the path",
+    errno.EEXIST: "a file is where a folder should be",
+    errno.ENOTDIR: "a part of the path is a file, so nothing can lie below it",
+    errno.EISDIR: "it is a folder; name a file",
     errno.EACCES: "make it writable and readable for you, or name another folder; nothing in it was changed",
 }
 
 
 def advised(sentence: str) -> str:
-    """Return a message with what to do about it where the disk is at fault, which shows by the system's error number."""
-    found = re.search(r"(?:Errno |os error )(\d+)", sentence)
+    """Say a system error's message without its number, the path first, and what to do about it; leave other messages alone."""
+    if found := re.search(r"\[Errno (\d+)\] ([^:]+): '([^']+)'(?: -> '[^']+')?", sentence):
+        sentence = sentence.replace(found[0], f"'{found[3]}': {found[2]}")
+    found = found or re.search(r"(?:Errno |os error )(\d+)", sentence)
     advice = ADVICE.get(int(found[1])) if found else None
-    return f"{sentence}: {advice}." if advice and advice not in sentence else sentence
+    return f"{sentence}; {advice}." if advice and advice not in sentence else sentence
 
 
 @contextmanager

@@ -54,7 +54,8 @@ def test_a_read_only_folder_is_one_sentence_and_keeps_the_last_good_results(moun
     code, said, after = run(last_good, read_only(last_good / name))
     assert code == 1
     assert len(said.splitlines()) == 1, said
-    assert f"Read-only file system: '{last_good / name}" in said
+    assert f"'{last_good / name}" in said
+    assert "Read-only file system" in said
     assert "mount it for writing, or name another folder; nothing in it was changed." in said
     assert before.items() <= contents(after).items()
 
@@ -70,7 +71,8 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_last_good_results(mounts, las
     code, said, after = run(last_good, small(last_good / "out", kib))
     assert code == 1
     assert len(said.splitlines()) == 1, said
-    assert said.startswith("opamp_transfer failed: OSError: [Errno 28] No space left on device")
+    assert said.startswith("opamp_transfer failed: OSError: ")
+    assert "No space left on device" in said
     assert str(last_good / "out") in said
     assert "free some space on that disk and repeat; what was finished is kept." in said
     assert before.items() <= contents(after).items()
