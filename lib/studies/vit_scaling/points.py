@@ -132,8 +132,6 @@ def _vit(point: Point, folder: Path, train: First, sets: Sets, runtime: Runtime,
     trainer: dict[str, Any] = {"logger": logger(config.logger, folder)}
     if config.devices > 1 or config.num_nodes > 1:
         trainer |= {"devices": config.devices, "num_nodes": config.num_nodes, "strategy": config.strategy}
-    if config.deterministic:
-        trainer["deterministic"] = "warn"
     model, scaler = train_vit(
         folder, train, sets.val, model_config(settings, len(sets.wave)), settings, epochs=point.epochs,
         fresh=point.protocol == "fresh", runtime=runtime, trainer=trainer, compiled=config.compile_model,
