@@ -621,7 +621,7 @@ report.fact("efficiency", study.claims.finite(top["r2"] / ceiling), "效率：R�
 
 # %%
 report.fact("parameters", speed["parameters"], "模型参数量", "parameters of the model", reported_as="vit_scaling.parameters")
-report.fact("spectra_per_s", speed["spectra_per_s"], "训练速度", "training speed", unit="1/s")
+report.fact("spectra_per_s", speed["spectra_per_s"], "训练速度", "training speed", unit="spectra/s")
 
 # %%
 report.fact(

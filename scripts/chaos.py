@@ -20,8 +20,7 @@ import psutil
 from safetensors import SafetensorError, safe_open
 
 from lib import paths
-
-TIMES = ("seconds",)
+from lib.render.compare import read_results, timeless
 
 
 class BrokenError(Exception):
@@ -58,18 +57,8 @@ def results(clone: Path, profile: str) -> dict[str, dict]:
     """Return the results of every study but for times."""
     found = {}
     for file in sorted((clone / "build" / profile).glob("*/results.json")):
-        found[file.parent.name] = _timeless(json.loads(file.read_text(encoding="utf8")))
+        found[file.parent.name] = timeless(read_results(file))
     return found
-
-
-def _timeless(results: dict) -> dict:
-    """Leave out what may differ between two runs: the wall time, and claims and facts that are times."""
-    timed = [k for k, f in results["facts"].items() if f["unit"] in ("s", "h", "spectra/s", "slices/s")]
-    for key in timed:
-        del results["facts"][key]
-    for key in TIMES:
-        results["provenance"].pop(key)
-    return results
 
 
 def check_files(clone: Path) -> int:

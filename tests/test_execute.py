@@ -12,8 +12,7 @@ import pytest
 
 from lib import paths
 from lib.execute import execute
-
-TIMES = ("seconds", "command")
+from lib.render.compare import read_results, timeless
 
 
 def run(out, pages, *more):
@@ -26,9 +25,8 @@ def run(out, pages, *more):
 
 
 def results(out):
-    found = json.loads((out / "results.json").read_text())
-    for key in TIMES:
-        found["provenance"].pop(key)
+    found = timeless(read_results(out / "results.json"))
+    found["provenance"].pop("command")
     found["params"] = {k: v for k, v in found["params"].items() if k not in ("out_dir", "force")}
     return found
 

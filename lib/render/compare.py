@@ -10,6 +10,7 @@ from lib.report import SCHEMA
 NEEDED = ("schema", "study", "params", "facts", "claims", "provenance", "data", "title")
 CLAIM, FACT = {"id", "zh", "en", "verdict", "value", "low", "high"}, {"zh", "en", "value"}
 VERDICTS = ("supported", "refuted", "inconclusive", "not_tested")
+TIMED = ("s", "h", "spectra/s", "slices/s")  # units of facts that differ from one run to the next
 SAME = 1e-9  # relative: numbers closer than this are the same number
 
 
@@ -39,6 +40,13 @@ def read_results(file: Path) -> dict[str, Any]:
     if odd:
         raise ValueError(f"{file} is no results.json of this collection: it has the claim or fact {str(odd[0])[:80]}.")
     return found
+
+
+def timeless(results: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a results.json without times: what two runs of equal params, data and code must agree on."""
+    facts = {name: fact for name, fact in results["facts"].items() if fact["unit"] not in TIMED}
+    provenance = {name: value for name, value in results["provenance"].items() if name != "seconds"}
+    return results | {"facts": facts, "provenance": provenance}
 
 
 def _params(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
