@@ -1,3 +1,4 @@
+import os
 import pickle
 import subprocess
 import sys
@@ -316,6 +317,42 @@ def test_shuffled_batches_hold_every_row_once_in_a_new_order_each_epoch(tmp_path
     assert not torch.equal(*seen)
     flux, labels = next(iter(batches))
     assert torch.equal(flux[3], data[int(labels[3])][0])
+
+
+def streamed(path, **options):
+    flux, *_ = write_foreign_file(path, rows=1200, pixels=8, index_=np.arange(1200.0))
+    data = SpectraDataset.from_hdf5(path, labels="index_", norm="none", mode="stream")
+    return flux.clip(0), data, SpectraBatches(data, shuffle=True, window=2, fields=("flux", "labels"), **options)
+
+
+@pytest.mark.parametrize("batch_size", [64, 100])
+def test_batches_that_are_kept_stay_as_they_were_while_later_windows_are_read(tmp_path, batch_size):
+    flux, _, batches = streamed(tmp_path / "d.h5", batch_size=batch_size)
+    for _ in range(2):  # the second pass clips by what the first one saw
+        for values, labels in list(batches):
+            assert np.array_equal(values.numpy(), flux[labels[:, 0].long().numpy()])
+
+
+def test_memory_of_a_window_is_used_again_only_when_no_batch_looks_at_it(tmp_path):
+    flux, data, batches = streamed(tmp_path / "d.h5", batch_size=64)
+    used = lambda: data._storage.windows[0]  # noqa: E731
+    for _ in batches:
+        first = used()
+    for _ in batches:
+        assert used() is first
+    values, labels = next(iter(batches))
+    for _ in batches:
+        assert used() is not first
+    assert np.array_equal(values.numpy(), flux[labels[:, 0].long().numpy()])
+
+
+def test_reads_that_the_system_cuts_short_are_gone_on_with(tmp_path, monkeypatch):
+    whole = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda file, pieces, offset: whole(file, [pieces[0][:20]], offset))
+    flux, data, batches = streamed(tmp_path / "d.h5", batch_size=100)
+    for values, labels in batches:
+        assert np.array_equal(values.numpy(), flux[labels[:, 0].long().numpy()])
+    assert np.array_equal(data.rows(5, 300)[0].numpy(), flux[5:300])
 
 
 PEAK = """

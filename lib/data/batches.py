@@ -31,8 +31,8 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def stage(self, blocks: list[int]) -> None:
-        """Bring aligned blocks of rows near, before they are taken."""
+    def stage(self, blocks: list[int], rows: Tensor | None = None) -> None:
+        """Bring aligned blocks of rows near, before they are taken: in the order `rows` (those of the blocks), if it is known."""
 
     def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:
         """Return rows (B,) with the noise that standard normal numbers (B, L) give, or without noise."""
@@ -92,11 +92,11 @@ class SpectraBatches:
         filled, parts = 0, []  # rows of the batch so far, and what this process took of them
         for first in range(0, len(blocks), self.window):
             chosen = blocks[first : first + self.window]
-            self.source.stage(chosen)
-            self._draw(chosen, normal)
             rows = torch.cat([self._rows(block) for block in chosen])
             places = torch.cat([torch.arange(len(self._rows(b))) + i * BLOCK for i, b in enumerate(chosen)])
             mix = torch.randperm(len(rows), generator=order) if self.shuffle else torch.arange(len(rows))
+            self.source.stage(chosen, rows[mix])
+            self._draw(chosen, normal)
             while len(mix):
                 part, mix = mix[: self.batch_size - filled], mix[self.batch_size - filled :]
                 mine = part[(rank - filled) % world :: world]

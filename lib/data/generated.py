@@ -80,7 +80,7 @@ class GeneratedSpectra:
         """Tell whether sigma depends on the noise draw: it does where it is estimated from noisy counts."""
         return self.noise.config.error_source == "noisy"
 
-    def stage(self, blocks: list[int]) -> None:
+    def stage(self, blocks: list[int], rows: Tensor | None = None) -> None:
         """Do nothing: spectra are made when they are taken."""
 
     def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:

@@ -24,7 +24,7 @@ class Kept:
     def __len__(self) -> int:
         return len(self.flux)
 
-    def stage(self, blocks: list[int]) -> None:
+    def stage(self, blocks: list[int], rows: Tensor | None = None) -> None:
         """Do nothing: every row is near."""
 
     def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:
@@ -49,9 +49,9 @@ class First:
     def __len__(self) -> int:
         return self.n
 
-    def stage(self, blocks: list[int]) -> None:
+    def stage(self, blocks: list[int], rows: Tensor | None = None) -> None:
         """Bring aligned blocks of rows near."""
-        self.source.stage(blocks)
+        self.source.stage(blocks, rows)
 
     def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:
         """Return rows (B,) as the source does."""

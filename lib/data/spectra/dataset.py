@@ -115,16 +115,15 @@ class SpectraDataset(Dataset):
     def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Return flux and error of a run of rows, (b, L) float32, on the device."""
         flux, error = self._storage.rows(start, stop)
-        return flux.clamp(min=0).to(self.device, torch.float32), error.to(self.device, torch.float32)
+        return flux.to(self.device, torch.float32), error.to(self.device, torch.float32)
 
-    def stage(self, blocks: list[int]) -> None:
-        """Bring aligned blocks of rows near: a streamed set reads them."""
-        self._storage.stage(blocks)
+    def stage(self, blocks: list[int], rows: Tensor | None = None) -> None:
+        """Bring aligned blocks of rows near, to be taken in the order `rows`: a streamed set reads them."""
+        self._storage.stage(blocks, rows)
 
     def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:
         """Return staged rows (B,) with noise of noise_level * error; normal (B, L) is standard normal, None for none."""
         flux, sigma = (part.to(self.device).to(torch.float32) for part in self._storage.take(rows))
-        flux = flux.clamp_(min=0)
         if self.noise_level != 1:
             sigma = sigma * self.noise_level
         noisy = flux if normal is None else torch.addcmul(flux, sigma, normal)

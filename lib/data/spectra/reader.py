@@ -14,6 +14,7 @@ from lib.legible import legible
 
 NAMES = (FLUX, ERROR)
 Pair = tuple[np.ndarray, np.ndarray]
+PIECES = 1024  # buffers of one system call at most (IOV_MAX)
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,15 @@ class ShardReader:
 
     def read_into(self, start: int, stop: int, out: Pair) -> None:
         """Read rows start..stop into the first rows of two C-contiguous arrays of `dtype`."""
+        self.scatter(start, stop, tuple(Rows(array[: stop - start]) for array in out), np.arange(stop - start))
+
+    def scatter(self, start: int, stop: int, out: "tuple[Rows, Rows]", places: np.ndarray) -> None:
+        """Read rows start..stop, in the file's order, each to its place (stop - start,) among the rows of `out`."""
         for shard in self.shards:
             low, high = max(start, shard.start), min(stop, shard.stop)
             if low < high:
-                for which, array in enumerate(out):
-                    self._read(shard, which, low - shard.start, high - shard.start, array[low - start : high - start])
+                for which, rows in enumerate(out):
+                    self._read(shard, which, low - shard.start, high - shard.start, rows, places[low - start : high - start])
 
     def locate(self, row: int) -> tuple[Path, int]:
         """Return the file of a row of the set, and its row there."""
@@ -103,13 +108,13 @@ class ShardReader:
             self.shards.append(Shard(path, len(self), len(self) + take, tuple(d.dtype for d in data), tuple(map(extent, data))))
         return read_table(file, rows, labels, take)
 
-    def _read(self, shard: Shard, which: int, low: int, high: int, out: np.ndarray) -> None:
+    def _read(self, shard: Shard, which: int, low: int, high: int, out: "Rows", places: np.ndarray) -> None:
         place = shard.extents[which]
         with legible(shard.path):
-            if place is None or shard.dtypes[which] != out.dtype:
-                self._file(shard.path)[NAMES[which]].read_direct(out, np.s_[low:high])
+            if place is None or shard.dtypes[which] != self.dtype:
+                out.array[places] = self._file(shard.path)[NAMES[which]][low:high]
             else:
-                _read_runs(shard.path, place, low, high, out)
+                _read_runs(shard.path, place, low, high, out.pieces(places))
 
     def _file(self, path: Path) -> h5py.File:
         """Return the open file; one handle per process, since HDF5 handles do not survive a fork."""
@@ -121,6 +126,17 @@ class ShardReader:
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_open": {}}
+
+
+class Rows:
+    """The rows of a C-contiguous array (n, L) as places that a file can be read to."""
+
+    def __init__(self, array: np.ndarray):
+        self.array, self._bytes = array, [memoryview(row).cast("B") for row in array]
+
+    def pieces(self, places: np.ndarray) -> list[memoryview]:
+        """Return the bytes of the rows at `places`, in that order."""
+        return [self._bytes[i] for i in places.tolist()]
 
 
 def extent(data: h5py.Dataset) -> Extent | None:
@@ -142,25 +158,28 @@ def extent(data: h5py.Dataset) -> Extent | None:
     return None if (offsets < 0).any() else Extent(offsets, rows)
 
 
-def _read_runs(path: Path, place: Extent, low: int, high: int, out: np.ndarray) -> None:
-    width = out.shape[1] * out.itemsize
+def _read_runs(path: Path, place: Extent, low: int, high: int, pieces: list[memoryview]) -> None:
+    width = len(pieces[0])
     descriptor = os.open(path, os.O_RDONLY)
     try:
         row = low
         while row < high:
             run, inside = divmod(row, place.rows)
-            stop = min(high, (run + 1) * place.rows)
-            view = memoryview(out[row - low : stop - low]).cast("B")
-            _read_exactly(descriptor, view, int(place.offsets[run]) + inside * width)
+            stop = min(high, (run + 1) * place.rows, row + PIECES)
+            _read_exactly(descriptor, pieces[row - low : stop - low], int(place.offsets[run]) + inside * width)
             row = stop
     finally:
         os.close(descriptor)
 
 
-def _read_exactly(descriptor: int, view: memoryview, offset: int) -> None:
-    done = 0
-    while done < len(view):
-        got = os.preadv(descriptor, [view[done:]], offset + done)
+def _read_exactly(descriptor: int, pieces: list[memoryview], offset: int) -> None:
+    while pieces:
+        got = os.preadv(descriptor, pieces, offset)
         if got == 0:
             raise OSError("the file ends before the array does")
-        done += got
+        offset += got
+        if got == sum(map(len, pieces)):
+            return
+        while got >= len(pieces[0]):
+            got -= len(pieces.pop(0))
+        pieces[0] = pieces[0][got:]

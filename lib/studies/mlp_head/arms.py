@@ -96,9 +96,9 @@ class OneLabel:
     def __len__(self) -> int:
         return len(self.source)
 
-    def stage(self, blocks: list[int]) -> None:
+    def stage(self, blocks: list[int], rows: Tensor | None = None) -> None:
         """Bring aligned blocks of rows near."""
-        self.source.stage(blocks)
+        self.source.stage(blocks, rows)
 
     def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:
         """Return rows (B,) as the source does, with the one label."""
