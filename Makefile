@@ -32,7 +32,7 @@ reports: $(READY)  ## run the studies that are out of date and render their page
 test: $(READY)  ## lint, unit tests, pairs, smoke run of every notebook, nbval (no GPU)
 	$(BIN)ruff check .
 	$(BIN)ruff format --check .
-	$(BIN)python -m lib.pairs check
+	$(BIN)python -m lib.pairs check --clean
 	$(MAKE) --no-print-directory reports PROFILE=smoke STUDY=
 	$(RUN_TESTS) --nbval-lax --nbval-current-env --nbval-sanitize-with tests/golden/sanitize.cfg -p no:randomly tests/golden
 	$(RUN_TESTS) -m "not slow and not browser" --ignore=tests/golden tests

@@ -1,6 +1,7 @@
 """Notebook pairs: notebooks/<study>.py is the source, the committed .ipynb its deterministic projection without outputs.
 
-python -m lib.pairs check            say which pairs are out of step, and what to run
+python -m lib.pairs check            say which pairs are out of step, and what to run (outputs saved by JupyterLab are fine)
+python -m lib.pairs check --clean    also where an .ipynb holds outputs or metadata, which no commit should
 python -m lib.pairs write            make every .ipynb from its .py
 python -m lib.pairs write --from ipynb   make every .py from its .ipynb (after editing without jupytext), then the .ipynb
 """
@@ -35,8 +36,8 @@ def script(notebook: Path) -> str:
     return jupytext.writes(content, fmt="py:percent", config=config)
 
 
-def check(folder: Path) -> list[str]:
-    """Return one sentence per pair that is out of step."""
+def check(folder: Path, clean: bool = False) -> list[str]:
+    """Return one sentence per pair that is out of step; with `clean`, also per .ipynb that is not its exact projection."""
     problems = []
     for source in sorted(folder.glob("*.py")):
         target = source.with_suffix(".ipynb")
@@ -47,7 +48,7 @@ def check(folder: Path) -> list[str]:
                 f"{source.name} and {target.name} differ: run `python -m lib.pairs write` to keep the .py, or "
                 "`python -m lib.pairs write --from ipynb` to keep the .ipynb."
             )
-        elif target.read_text(encoding="utf8") != project(source):
+        elif clean and target.read_text(encoding="utf8") != project(source):
             problems.append(f"{target.name} holds outputs or other metadata: run `python -m lib.pairs write`.")
     orphans = [n for n in sorted(folder.glob("*.ipynb")) if not n.with_suffix(".py").is_file()]
     return problems + [f"{n.name} has no .py: run `python -m lib.pairs write --from ipynb`." for n in orphans]
@@ -88,12 +89,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; exit code 1 where a pair is out of step."""
     parser = argparse.ArgumentParser(prog="python -m lib.pairs", description="Keep notebook pairs in step.")
     parser.add_argument("command", choices=["check", "write"])
+    parser.add_argument("--clean", action="store_true", help="outputs and metadata in an .ipynb are a problem, too")
     parser.add_argument("--from", dest="source", choices=["py", "ipynb"], default="py")
     chosen = parser.parse_args(arguments)
     if chosen.command == "write":
         write(paths.NOTEBOOKS, chosen.source)
         return 0
-    problems = check(paths.NOTEBOOKS)
+    problems = check(paths.NOTEBOOKS, chosen.clean)
     sys.stderr.write("".join(f"{p}\n" for p in problems))
     return 1 if problems else 0
 

@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown] tags=["lang-zh"]
 # # 盲点去噪器的潜表示里有多少表面重力？
 

@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown] tags=["lang-zh"]
 # # 噪声会从跳跃连接泄漏吗？怎样才能根治？
 

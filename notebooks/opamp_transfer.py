@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown] tags=["lang-zh"]
 # # 运放性能模型能否从工艺 A 迁移到工艺 B？
 

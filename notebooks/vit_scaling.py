@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown] tags=["lang-zh"]
 # # 更多光谱，更准的 $\log g$？Vision Transformer 的规模曲线与它上方的极限
 

@@ -3,17 +3,9 @@
 import nbformat
 import pytest
 
-from lib import pairs
+from lib import pairs, paths
 
-SCRIPT = """# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
-# %% [markdown] tags=["lang-zh"]
+SCRIPT = """# %% [markdown] tags=["lang-zh"]
 # 标题 $x$
 
 # %% tags=["parameters"]
@@ -32,7 +24,7 @@ def folder(tmp_path):
 
 
 def test_a_written_pair_is_in_step_and_its_projection_is_stable(folder):
-    assert pairs.check(folder) == []
+    assert pairs.check(folder, clean=True) == []
     first = (folder / "a.ipynb").read_bytes()
     pairs.write(folder)
     assert (folder / "a.ipynb").read_bytes() == first
@@ -45,8 +37,10 @@ def test_a_pair_is_byte_identical_after_a_round_trip_through_an_executed_save(fo
     notebook.cells[-1].execution_count = 7
     notebook.cells[-1].metadata["execution"] = {"iopub.status.busy": "now"}
     notebook.metadata["widgets"] = {}
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
     nbformat.write(notebook, folder / "a.ipynb")
-    assert "holds outputs" in pairs.check(folder)[0]
+    assert pairs.check(folder) == []
+    assert pairs.check(folder, clean=True) == ["a.ipynb holds outputs or other metadata: run `python -m lib.pairs write`."]
     pairs.write(folder, source="ipynb")
     assert {f.name: f.read_bytes() for f in folder.iterdir()} == before
 
@@ -58,3 +52,7 @@ def test_a_pair_out_of_step_says_what_to_run(folder):
     assert "a.ipynb is missing: run `python -m lib.pairs write`" in pairs.check(folder)[0]
     (folder / "b.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook()))
     assert any("b.ipynb has no .py" in problem for problem in pairs.check(folder))
+
+
+def test_the_pairs_of_this_project_hold_no_outputs():
+    assert pairs.check(paths.NOTEBOOKS, clean=True) == []
