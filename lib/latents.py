@@ -11,7 +11,7 @@ from torch import Tensor
 from lib.data.batches import Source
 from lib.denoising import in_order, stack_input
 from lib.files import replacing
-from lib.models.blindspot import BlindSpotDenoiser
+from lib.models.blindspot import BlindSpotDenoiser, merge_directions
 from lib.models.latent import parse_pooling, pool_by_name
 
 Cell = tuple[str, str]  # layer, pooling
@@ -44,20 +44,43 @@ def pooled(
     direction: str = "mean",
     epoch: int = 0,
     edges: str = "adaptive",
-    batch_size: int = 256,
+    batch_size: int | None = None,
 ) -> dict[Cell, Tensor]:
     """Return pooled features (n, d) of every (layer, pooling) from one encoder pass over the noise draw of `epoch`.
 
     The cell `all_layers, global_mean` joins the global means of all encoder stages (9 * 48 = 432 at the default).
     """
+    return pooled_ways(denoiser, source, cells, (direction,), epoch=epoch, edges=edges, batch_size=batch_size)[direction]
+
+
+@torch.no_grad()
+def pooled_ways(
+    denoiser: BlindSpotDenoiser,
+    source: Source,
+    cells: Sequence[Cell],
+    directions: Sequence[str],
+    *,
+    epoch: int = 0,
+    edges: str = "adaptive",
+    batch_size: int | None = None,
+) -> dict[str, dict[Cell, Tensor]]:
+    """Return what `pooled` does for several ways to merge the reading directions, from one encoder pass."""
     layers = tuple(dict.fromkeys(name for layer, _ in cells for name in _needed(denoiser, layer)))
-    parts: dict[Cell, list[Tensor]] = {cell: [] for cell in cells}
+    parts: dict[str, dict[Cell, list[Tensor]]] = {way: {cell: [] for cell in cells} for way in directions}
     for seen in in_order(source, epoch=epoch, batch_size=batch_size):
-        found = denoiser.all_latents(stack_input(seen.noisy, seen.sigma, denoiser.config), layers, direction)
-        for layer, pooling in cells:
-            each = [pool_by_name(found[name], pooling, edges) for name in _needed(denoiser, layer)]
-            parts[layer, pooling].append(torch.cat(each, -1))
-    return {cell: torch.cat(values) for cell, values in parts.items()}
+        both = denoiser.all_latents(stack_input(seen.noisy, seen.sigma, denoiser.config), layers, "concat")
+        for way in directions:
+            found = {name: _merged(latent, way) for name, latent in both.items()}
+            for layer, pooling in cells:
+                each = [pool_by_name(found[name], pooling, edges) for name in _needed(denoiser, layer)]
+                parts[way][layer, pooling].append(torch.cat(each, -1))
+    return {way: {cell: torch.cat(values) for cell, values in found.items()} for way, found in parts.items()}
+
+
+def _merged(both: Tensor, direction: str) -> Tensor:
+    """Merge the two directions of a latent that holds both, (B, 2C, L'): the backward half is already flipped back."""
+    forward, backward = both.chunk(2, dim=1)
+    return merge_directions(torch.cat([forward, backward.flip(-1)]), direction)
 
 
 def _needed(denoiser: BlindSpotDenoiser, layer: str) -> tuple[str, ...]:

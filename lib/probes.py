@@ -69,12 +69,17 @@ def ridge_path(x: Tensor, y: Tensor, alphas: Sequence[float]) -> list[RidgeProbe
     return probes
 
 
-def fit_lightgbm(x: Tensor, y: Tensor, *, seed: int = 0, threads: int = 1, **changes: int) -> lightgbm.Booster:
-    """Fit features (n, d) to one label (n,) with the documents' 15 leaves and 50 trees; repeatable."""
+def binned(x: Tensor) -> lightgbm.Dataset:
+    """Return features (n, d) as LightGBM keeps them: what does not depend on the label, once for all labels."""
+    return lightgbm.Dataset(x.float().cpu().numpy(), params={"verbosity": -1}, free_raw_data=False)
+
+
+def boost(data: lightgbm.Dataset, y: Tensor, *, seed: int = 0, threads: int = 1, **changes: int) -> lightgbm.Booster:
+    """Fit binned features to one label (n,) with the documents' 15 leaves and 50 trees; repeatable."""
     settings = TREES | changes
     fixed = {"seed": seed, "deterministic": True, "force_col_wise": True, "num_threads": threads, "verbosity": -1}
     parameters = {"objective": "regression", "num_leaves": settings["num_leaves"], **fixed}
-    data = lightgbm.Dataset(x.float().cpu().numpy(), y.float().cpu().contiguous().numpy(), params={"verbosity": -1})
+    data.set_label(y.float().cpu().contiguous().numpy())
     return lightgbm.train(parameters, data, num_boost_round=settings["n_estimators"])
 
 
@@ -103,22 +108,25 @@ def ridge_rows(
     return rows, pred["test"]
 
 
-def lightgbm_row(
+def lightgbm_rows(
     train: tuple[Tensor, Tensor],
     test: tuple[Tensor, Tensor],
-    label: str,
-    column: int,
+    columns: dict[str, int],
     *,
     n_boot: int = 300,
     seed: int = 0,
     threads: int = 1,
-) -> tuple[dict, np.ndarray]:
-    """Fit one label column; return its row of scores and the test predictions (n,)."""
-    model = fit_lightgbm(train[0], train[1][:, column], seed=seed, threads=threads)
-    seen, truth = (part[1][:, column].double().cpu().numpy() for part in (train, test))
-    fitted, pred = (model.predict(part[0].float().cpu().numpy(), num_threads=threads) for part in (train, test))
-    head = {"probe": "lightgbm", "label": label, "dim": train[0].shape[1], "train_r2": float(metrics.r2(seen, fitted))}
-    return head | score(truth, pred, n_boot=n_boot, seed=seed), pred
+) -> list[tuple[dict, np.ndarray]]:
+    """Fit label columns, named, one after another; return each one's row of scores and test predictions (n,)."""
+    data, (x, x_test) = binned(train[0]), (part[0].float().cpu().numpy() for part in (train, test))
+    found = []
+    for label, column in columns.items():
+        model = boost(data, train[1][:, column], seed=seed, threads=threads)
+        seen, truth = (part[1][:, column].double().cpu().numpy() for part in (train, test))
+        fitted, pred = (model.predict(values, num_threads=threads) for values in (x, x_test))
+        head = {"probe": "lightgbm", "label": label, "dim": x.shape[1], "train_r2": float(metrics.r2(seen, fitted))}
+        found.append((head | score(truth, pred, n_boot=n_boot, seed=seed), pred))
+    return found
 
 
 def gain(y: np.ndarray, better: np.ndarray, baseline: np.ndarray, *, n_boot: int = 1000, seed: int = 0) -> dict[str, float]:

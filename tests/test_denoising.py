@@ -12,6 +12,7 @@ from lib.data.generated import GeneratedSpectra
 from lib.data.noise import preset
 from lib.denoising import Pretraining, build, denoise, load, measure, pretrain
 from lib.models.blindspot import BlindSpotConfig
+from lib.models.latent import pool_by_name
 from lib.runtime import Runtime
 
 SHAPE = BlindSpotConfig(num_layers=3, embed_dim=4, kernel_size=5)
@@ -134,7 +135,7 @@ def test_pretraining_rejects_unknown_names(wrong, says):
 def test_features_are_the_same_whatever_the_batch_and_differ_by_noise_draw(trained):
     denoiser, _ = trained
     source, cells = stars(100, "test"), [("enc_pre_latent", "seg_mean_K8"), latents.FUSED]
-    whole = latents.pooled(denoiser, source, cells)
+    whole = latents.pooled(denoiser, source, cells, batch_size=100)
     parts = latents.pooled(denoiser, source, cells, batch_size=32)
     for cell in cells:
         torch.testing.assert_close(whole[cell], parts[cell], rtol=1e-4, atol=1e-5)
@@ -142,6 +143,23 @@ def test_features_are_the_same_whatever_the_batch_and_differ_by_noise_draw(train
     assert whole[latents.FUSED].shape == (100, 12)  # three stages of four channels
     other = latents.pooled(denoiser, source, cells, epoch=1)
     assert not torch.allclose(whole[cells[0]], other[cells[0]], atol=1e-3)
+
+
+@torch.no_grad()
+def test_one_pass_gives_what_the_denoiser_gives_for_every_direction(trained):
+    denoiser, _ = trained
+    source, cells, ways = (
+        stars(20, "test"),
+        [("enc_last", "mean_max"), ("layer1", "seg_mean_K8")],
+        ("forward", "mean", "concat"),
+    )
+    found = latents.pooled_ways(denoiser, source, cells, ways)
+    seen = next(denoising.in_order(source))
+    x = denoising.stack_input(seen.noisy, seen.sigma, denoiser.config)
+    for way in ways:
+        for layer, pooling in cells:
+            expected = pool_by_name(denoiser.latents(x, layer, way), pooling)
+            torch.testing.assert_close(found[way][layer, pooling], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_fused_layers_join_the_global_means_of_all_stages(trained):

@@ -77,7 +77,7 @@ def test_unfrozen_encoder_and_published_model_read_the_legacy_segments_of_the_fr
     np.testing.assert_allclose(still.pred["test"], frozen.pred["test"], atol=1e-4)
     study.publish(legacy, tmp_path, prepared, frozen, study.long_history({"mlp": frozen.history}))
     model, _ = load(tmp_path, torch.device("cpu"))
-    seen = next(denoising.in_order(prepared.test))
+    seen = next(denoising.in_order(prepared.test, batch_size=96))
     with torch.no_grad():
         np.testing.assert_allclose(model(seen.noisy, seen.sigma)[:, 0], frozen.pred["test"], atol=1e-4)
 

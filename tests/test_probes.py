@@ -5,7 +5,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lib.probes import RidgeProbe, fit_lightgbm, fit_ridge, frame, gain, lightgbm_row, ridge_path, ridge_rows
+from lib.probes import RidgeProbe, binned, boost, fit_ridge, frame, gain, lightgbm_rows, ridge_path, ridge_rows
 
 
 def problem(n=400, d=12, seed=0):
@@ -62,10 +62,15 @@ def test_probe_rows_find_what_is_there_and_nothing_in_noise():
     assert table.test_r2["a"] > 0.98
     assert table.test_r2["c"] < 0.05
     assert ((table.test_r2_low < table.test_r2) & (table.test_r2 < table.test_r2_high)).all()
-    tree, _ = lightgbm_row((x[:1000], y[:1000]), (x[1000:], y[1000:]), "b", 1)
+    halves = (x[:1000], y[:1000]), (x[1000:], y[1000:])
+    (tree, _), (other, other_pred) = lightgbm_rows(*halves, {"b": 1, "a": 0})
+    np.testing.assert_array_equal(
+        other_pred, boost(binned(x[:1000]), y[:1000, 0]).predict(x[1000:].float().numpy(), num_threads=1)
+    )
+    assert other["test_r2"] > 0.9
     assert tree["test_r2"] > table.test_r2["b"] + 0.02  # the sine is not linear
     truth = y[1000:, 1].numpy()
-    drawn, _ = lightgbm_row((x[:1000], y[:1000]), (x[1000:], y[1000:]), "b", 1, n_boot=60)
+    ((drawn, _),) = lightgbm_rows(*halves, {"b": 1}, n_boot=60)
     assert drawn["test_r2"] == tree["test_r2"]
     assert drawn["test_r2_low"] != tree["test_r2_low"]  # other draws, another interval
     assert tree["test_rmse"] == pytest.approx((1 - tree["test_r2"]) ** 0.5 * truth.std(), rel=1e-6)
@@ -73,7 +78,7 @@ def test_probe_rows_find_what_is_there_and_nothing_in_noise():
 
 def test_lightgbm_is_repeatable_and_has_the_documents_size():
     x, y = problem()
-    first, again = (fit_lightgbm(x, y[:, 0], seed=3) for _ in range(2))
+    first, again = (boost(binned(x), y[:, 0], seed=3) for _ in range(2))
     assert first.num_trees() == 50
     assert first.model_to_string() == again.model_to_string()
     assert first.trees_to_dataframe().query("left_child.isnull()").groupby("tree_index").size().max() <= 15

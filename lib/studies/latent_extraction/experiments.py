@@ -21,7 +21,7 @@ from lib.heads import FeatureBatches, HeadTraining, predictions, standardised, t
 from lib.latents import FUSED, Cell
 from lib.models.blindspot import BlindSpotDenoiser, load_pretrained, merge_directions
 from lib.models.heads import MLPHead
-from lib.probes import RIDGE_ALPHA, frame, lightgbm_row, ridge_path, ridge_rows, score
+from lib.probes import RIDGE_ALPHA, frame, lightgbm_rows, ridge_path, ridge_rows, score
 from lib.runs import cached
 from lib.runtime import Runtime
 from lib.studies.latent_extraction.config import LatentExtractionConfig
@@ -131,7 +131,15 @@ def probe(
     direction = direction or config.direction
     options = {"direction": direction, "edges": config.edges}
     features = {s: latents.pooled(denoiser, getattr(sets, s), cells, **options) for s in SPLITS}
+    return scored(config, sets, features, direction=direction, arm=arm)
+
+
+def scored(
+    config: LatentExtractionConfig, sets: Sets, features: dict[str, dict[Cell, Tensor]], *, direction: str, arm: str
+) -> Probed:
+    """Fit Ridge on the training features of every cell and score it on val and test."""
     rows, predictions = [], {}
+    cells = features["train"]
     for cell in cells:
         _, found, predictions[cell] = ridge(config, {s: features[s][cell] for s in SPLITS}, sets.y)
         rows += [{"arm": arm, "layer": cell[0], "pooling": cell[1], "direction": direction, **row} for row in found]
@@ -153,25 +161,26 @@ def trees(config: LatentExtractionConfig, runtime: Runtime, sets: Sets, probed: 
     rows = []
     for cell in cells:
         x = {s: probed.features[s][cell] for s in SPLITS}
-        for column, label in enumerate(config.labels):
-            if label != "log_g" and "lightgbm" not in config.arms:
-                continue
-            row, _ = _tree(config, runtime, x, sets.y, label, column)
-            head = {"arm": "pretrained", "layer": cell[0], "pooling": cell[1], "direction": config.direction}
-            rows.append(head | row)
+        names = [label for label in config.labels if label == "log_g" or "lightgbm" in config.arms]
+        head = {"arm": "pretrained", "layer": cell[0], "pooling": cell[1], "direction": config.direction}
+        rows += [head | row for row, _ in _trees(config, runtime, x, sets.y, names)]
     return frame(rows)
 
 
-def _tree(config, runtime: Runtime, x: dict[str, Tensor], y: dict[str, Tensor], label: str, column: int):
+def _trees(config, runtime: Runtime, x: dict[str, Tensor], y: dict[str, Tensor], labels: Sequence[str]):
     pair = ((x["train"], y["train"]), (x["test"], y["test"]))
-    return lightgbm_row(*pair, label, column, n_boot=config.n_boot, seed=config.seed, threads=runtime.threads)
+    columns = {label: config.labels.index(label) for label in labels}
+    return lightgbm_rows(*pair, columns, n_boot=config.n_boot, seed=config.seed, threads=runtime.threads)
 
 
 def directions(config: LatentExtractionConfig, denoiser: BlindSpotDenoiser, sets: Sets) -> pd.DataFrame:
     """Compare how the two reading directions are merged, at both last layers."""
     cells = [(PRE, SEGMENTS), (LAST, SEGMENTS)]
     names = ("forward", "mean", "concat")
-    return pd.concat([probe(config, denoiser, sets, cells, direction=name).table for name in names], ignore_index=True)
+    found = {s: latents.pooled_ways(denoiser, getattr(sets, s), cells, names, edges=config.edges) for s in SPLITS}
+    by_name = {name: {s: ways[name] for s, ways in found.items()} for name in names}
+    tables = [scored(config, sets, x, direction=name, arm="pretrained").table for name, x in by_name.items()]
+    return pd.concat(tables, ignore_index=True)
 
 
 def random_encoders(config: LatentExtractionConfig, sets: Sets) -> tuple[pd.DataFrame, dict[int, np.ndarray]]:
@@ -187,10 +196,10 @@ def random_encoders(config: LatentExtractionConfig, sets: Sets) -> tuple[pd.Data
 
 @torch.no_grad()
 def calibrate(denoiser: BlindSpotDenoiser, source: Source, rows: int = 1024) -> BlindSpotDenoiser:
-    """Set the BatchNorm statistics of an untrained denoiser from spectra; returns it in eval mode, on their device."""
+    """Set the BatchNorm statistics of an untrained encoder from spectra; returns the denoiser in eval mode, on their device."""
     denoiser.to(source.labels.device).train()
     for seen in itertools.islice(denoising.in_order(source, batch_size=128), -(-rows // 128)):
-        denoiser(denoising.stack_input(seen.noisy, seen.sigma, denoiser.config))
+        denoiser.latents(denoising.stack_input(seen.noisy, seen.sigma, denoiser.config), LAST)
     return denoiser.eval()
 
 
@@ -204,7 +213,7 @@ def controls(config: LatentExtractionConfig, runtime: Runtime, sets: Sets) -> tu
         best, found, predictions[name] = ridge(config, x, sets.y, ALPHAS)
         rows += [{"arm": name, "alpha": best, **row} for row in found]
     x = {s: values[0] for s, values in seen.items()}
-    row, pred = _tree(config, runtime, x, sets.y, "log_g", config.labels.index("log_g"))
+    ((row, pred),) = _trees(config, runtime, x, sets.y, ["log_g"])
     predictions["raw_flux_lightgbm"] = pred
     return frame([*rows, {"arm": "raw_flux", "alpha": np.nan, **row}]), predictions
 

@@ -51,7 +51,7 @@ def read_hidden(
         noisy[:, span[0] : span[1]] = mean[span[0] : span[1]]
     x = denoising.stack_input(noisy, sigma, denoiser.config)
     with torch.no_grad():
-        parts = [denoiser.latents(part, PRE, config.direction) for part in x.split(256)]
+        parts = [denoiser.latents(part, PRE, config.direction) for part in x.split(denoising.rows_at_once(x.device))]
     pooled = torch.cat([pool_by_name(part, SEGMENTS, config.edges) for part in parts])
     return fitted.predict(pooled)[:, 0].cpu().numpy()
 

@@ -54,7 +54,7 @@ def ceiling(config: LatentExtractionConfig, sets: Sets) -> pd.DataFrame:
     grid = open_grid(config)
     rows = min(config.ceiling_stars, len(sets.test), 256)
     stars = getattr(sets.test, "source", sets.test).parameters[:rows]
-    sigma = next(denoising.in_order(sets.test)).sigma[:rows]
+    sigma = next(denoising.in_order(sets.test, batch_size=256)).sigma[:rows]
     with_prior, without = (
         r2_ceiling(grid, sigma.double().cpu(), prior=prior, stars=stars.double().cpu()) for prior in (True, False)
     )
