@@ -12,7 +12,7 @@ from lib.data.synthesis import bands, build, molecules
 from lib.data.synthesis.atmosphere import build_atmosphere
 from lib.data.synthesis.chemistry import K_BOLTZMANN, K_EV, ln_partition, ln_saha, log_abundances, solve_gas
 from lib.data.synthesis.lines import embedded_lines
-from lib.data.synthesis.spectrum import fine_ln_wave, line_flux, observe, pixel_wave, synthesize
+from lib.data.synthesis.spectrum import fine_ln_wave, line_flux, observe, pixel_wave, stars_at_once, synthesize
 from lib.data.synthesis.transfer import emergent_flux
 from lib.data.synthesis.voigt import voigt
 
@@ -193,6 +193,25 @@ def test_a_star_does_not_depend_on_its_batch():
     torch.testing.assert_close(synthesize(labels(*rows))[1], synthesize(labels(rows[1]))[0], rtol=3e-4, atol=0)
 
 
+def test_a_block_of_stars_gives_what_they_give_one_by_one():
+    """A cool giant, a warm dwarf and a metal-poor star: their lines are cut at other places, in one block all the same."""
+    rows = [(4000.0, 1.0, 0.3, 0.0, -0.3), (5900.0, 4.5, 0.0, 0.0, -0.2), (5000.0, 3.0, -2.0, 0.4, -0.6)]
+    atmospheres = build_atmosphere(labels(*rows), n_depth=16)
+    ln_wave = torch.arange(np.log(8480.0), np.log(8680.0), 1e-5, dtype=torch.float64)
+    alone, pair, all_three = (line_flux(atmospheres, ln_wave, block=size) for size in (1, 2, 3))
+    torch.testing.assert_close(pair, alone, rtol=1e-5, atol=0)
+    torch.testing.assert_close(all_three, alone, rtol=1e-5, atol=0)
+    assert not torch.allclose(alone[0], alone[1], rtol=0.01, atol=0)
+
+
+def test_stars_pass_together_as_far_as_memory_goes_on_a_gpu_and_alone_on_a_cpu():
+    assert stars_at_once(32, 40_000, torch.device("cpu")) == 1
+    many, longer = (stars_at_once(32, n, torch.device("cuda")) for n in (40_000, 80_000))
+    assert many >= 32
+    assert many // 2 - 1 <= longer <= many // 2 + 1
+    assert stars_at_once(10_000, 10_000_000, torch.device("cuda")) == 1
+
+
 def test_labels_of_the_wrong_shape_are_refused():
     with pytest.raises(ValueError, match="expected"):
         synthesize(torch.zeros(2, 3))
@@ -203,10 +222,12 @@ def test_stopped_build_goes_on_and_saves_a_grid(tmp_path, monkeypatch):
     monkeypatch.setitem(build.NODES, "tiny", tiny)
     monkeypatch.setattr(build, "RUNS", tmp_path)
     monkeypatch.setattr(build, "RANGES", {name: (values[0], values[-1]) for name, values in tiny.items()})
-    monkeypatch.setattr(build, "synthesize", lambda x: torch.ones(len(x), 4096) + x[:, :1] / 1e5 * torch.linspace(0, 1, 4096))
+    monkeypatch.setattr(
+        build, "synthesize", lambda x, device: torch.ones(len(x), 4096) + x[:, :1] / 1e5 * torch.linspace(0, 1, 4096)
+    )
     grid = build.build("tiny", tmp_path / "g.safetensors")
     assert grid.metadata["profile"] == "tiny"
-    monkeypatch.setattr(build, "synthesize", lambda x: pytest.fail("a stored block was computed again"))
+    monkeypatch.setattr(build, "synthesize", lambda x, device: pytest.fail("a stored block was computed again"))
     assert build.build("tiny", tmp_path / "h.safetensors").fingerprint == grid.fingerprint
     with pytest.raises(ValueError, match="no grid profile"):
         build.build("huge", tmp_path / "x")

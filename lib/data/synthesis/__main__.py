@@ -7,6 +7,7 @@ import sys
 from lib.commands import end
 from lib.data.grid import DEFAULT_FILE
 from lib.data.synthesis.build import NODES, build, check
+from lib.runtime import choose_device
 
 
 def main(argv=None):
@@ -16,13 +17,14 @@ def main(argv=None):
     making = commands.add_parser("build", help="synthesize all nodes and save the grid")
     making.add_argument("--profile", choices=sorted(NODES), default="default")
     making.add_argument("--workers", type=int, default=1)
+    making.add_argument("--device", default="cpu", help="where the transfer is computed, blocks of stars at a time on a GPU")
     making.add_argument("--out", default=DEFAULT_FILE)
     checking = commands.add_parser("check", help="compare the grid with direct synthesis at random labels")
     checking.add_argument("--n", type=int, default=64)
     checking.add_argument("--grid", default=DEFAULT_FILE)
     given = parser.parse_args(argv)
     if given.command == "build":
-        grid = build(given.profile, given.out, given.workers)
+        grid = build(given.profile, given.out, given.workers, device=str(choose_device(given.device)))
         sys.stdout.write(f"{given.out}: {grid.metadata}\n{grid.fingerprint}\n")
     else:
         sys.stdout.write(json.dumps(check(given.grid, given.n), indent=1) + "\n")

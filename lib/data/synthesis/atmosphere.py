@@ -31,10 +31,11 @@ class Atmosphere:
         """Kinetic temperature (B, D) in K."""
         return self.gas.temperature
 
-    def star(self, index):
-        """Return the atmosphere of one star, still with a batch axis of one."""
-        one = slice(index, index + 1)
-        return Atmosphere(self.labels[one], self.tau, self.gas.star(index), self.reference[one], self.pressure[one])
+    def stars(self, which, device="cpu"):
+        """Return the atmospheres of a slice of the stars, on a device."""
+        parts = (part[which].to(device) for part in (self.labels, self.reference, self.pressure))
+        labels, reference, pressure = parts
+        return Atmosphere(labels, self.tau.to(device), self.gas.stars(which, device), reference, pressure)
 
 
 def temperature_structure(t_eff, tau):

@@ -52,12 +52,12 @@ def source_key():
 
 def _compute(task):
     """Synthesize one block and store it, unless it is stored; returns its path."""
-    path, labels = task
+    path, labels, device = task
     if not path.exists():
         torch.set_num_threads(1)
         temporary = path.with_suffix(".part")
         with open(temporary, "wb") as file:
-            np.save(file, synthesize(labels).float().numpy())
+            np.save(file, synthesize(labels, device).float().cpu().numpy())
         temporary.replace(path)
     return path
 
@@ -79,7 +79,7 @@ def pool_of(workers):
     return Serial() if workers == 1 else multiprocessing.get_context("spawn").Pool(workers)
 
 
-def build(profile="default", out=DEFAULT_FILE, workers=1, metadata=None):
+def build(profile="default", out=DEFAULT_FILE, workers=1, metadata=None, device="cpu"):
     """Synthesize every node (kept under runs/, so that a stopped build goes on), compress and save the grid.
 
     Raises ValueError for an unknown profile.
@@ -89,7 +89,7 @@ def build(profile="default", out=DEFAULT_FILE, workers=1, metadata=None):
     blocks = block_labels(NODES[profile])
     folder = RUNS / "synthesis" / f"{profile}-{source_key()}"
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = [(folder / f"{index:05d}.npy", labels) for index, labels in enumerate(blocks)]
+    tasks = [(folder / f"{index:05d}.npy", labels, device) for index, labels in enumerate(blocks)]
     with pool_of(workers) as pool:
         paths = list(pool.imap(_compute, tasks))
     flux = np.concatenate([np.load(path, allow_pickle=False) for path in paths])

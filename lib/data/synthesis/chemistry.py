@@ -87,15 +87,12 @@ class Gas:
             self.atoms.update(_trace(element, self))
         return self.atoms[element, ion]
 
-    def star(self, index):
-        """Return the gas of one star, still with a batch axis of one."""
-        one = slice(index, index + 1)
-        return Gas(
-            self.temperature[one], self.electrons[one], self.hydrogen[one],
-            {key: value[one] for key, value in self.atoms.items()},
-            {key: value[one] for key, value in self.molecules.items()},
-            self.ln_abundance[one], self.solution[one],
-        )  # fmt: skip
+    def stars(self, which, device="cpu"):
+        """Return the gas of a slice of the stars, on a device."""
+        kinds = ({key: value[which].to(device) for key, value in kind.items()} for kind in (self.atoms, self.molecules))
+        names = ("temperature", "electrons", "hydrogen", "ln_abundance", "solution")
+        atoms, molecules = kinds
+        return Gas(atoms=atoms, molecules=molecules, **{name: getattr(self, name)[which].to(device) for name in names})
 
 
 def _trace(element, gas):

@@ -39,15 +39,15 @@ def surviving(upper, electrons):
 
 
 def add_paschen(absorption, atmosphere, ln_wave):
-    """Add the Paschen lines to absorption (D, W) of ONE star in place."""
-    temperature, electrons = atmosphere.temperature[0], atmosphere.gas.electrons[0]
+    """Add the Paschen lines to absorption (D, B, W) in place."""
+    temperature, electrons = atmosphere.temperature.T, atmosphere.gas.electrons.T
     energy = 13.598 * (1 - 1 / LOWER**2)
-    lower = atmosphere.gas.atoms[1, 0][0] / ln_partition(1, 0, temperature).exp() * 2 * LOWER**2
+    lower = atmosphere.gas.atoms[1, 0].T / ln_partition(1, 0, temperature).exp() * 2 * LOWER**2
     lower = lower * (-energy / (K_EV * temperature)).exp()
     speed = (2 * GAS_CONSTANT * temperature / 1.008 + MICROTURBULENCE_KMS**2).sqrt() / C_KMS
     for upper in UPPER:
         centre = paschen_wave(upper)
-        edges = torch.tensor([centre - WINDOW_AA, centre + WINDOW_AA], dtype=torch.float64).log()
+        edges = torch.tensor([centre - WINDOW_AA, centre + WINDOW_AA], dtype=torch.float64, device=ln_wave.device).log()
         first, last = torch.searchsorted(ln_wave, edges).tolist()
         if first == last:
             continue
@@ -56,4 +56,4 @@ def add_paschen(absorption, atmosphere, ln_wave):
         strength = CLASSICAL * centre**2 * oscillator_strength(upper) * lower * stimulated * surviving(upper, electrons)
         width = ((CORE * stark_scale(upper, electrons)) ** 2 + (centre * speed) ** 2).sqrt()
         profile = CORE * NORM / width.unsqueeze(-1) / (1 + (distance.abs() / width.unsqueeze(-1)) ** 2.5)
-        absorption[:, first:last] += (strength.unsqueeze(-1) * profile).to(absorption.dtype)
+        absorption[..., first:last] += (strength.unsqueeze(-1) * profile).to(absorption.dtype)

@@ -52,6 +52,15 @@ class AtomicLines:
         """Return the lines at `index`."""
         return AtomicLines(*(getattr(self, f.name)[index] for f in fields(self)))
 
+    def to(self, device):
+        """Return the lines on a device."""
+        return AtomicLines(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+    @property
+    def mass(self):
+        """Atomic mass (N,)."""
+        return torch.tensor(MASSES, dtype=torch.float64, device=self.wave.device)[self.element]
+
 
 @cache
 def embedded_lines():
@@ -76,8 +85,7 @@ def line_strength(lines, atmosphere):
 
 def doppler_width(lines, atmosphere):
     """Return the Doppler width (B, D, N) in Angstrom: thermal motion and microturbulence."""
-    mass = torch.tensor(MASSES, dtype=torch.float64)[lines.element]
-    speed = (2.0 * GAS_CONSTANT * atmosphere.temperature.unsqueeze(-1) / mass + MICROTURBULENCE_KMS**2).sqrt()
+    speed = (2.0 * GAS_CONSTANT * atmosphere.temperature.unsqueeze(-1) / lines.mass + MICROTURBULENCE_KMS**2).sqrt()
     return lines.wave * speed / C_KMS
 
 
@@ -105,14 +113,13 @@ def effective_level(lines, energy):
     """Return the effective principal quantum number of levels at `energy` eV, at most 10."""
     limits = tables()["ionisation_ev"]
     keys = [f"{z}.0{i + 1}" for z, i in zip(lines.element.tolist(), lines.ion.tolist(), strict=True)]
-    limit = torch.tensor([limits.get(key, 10.0) for key in keys], dtype=torch.float64)
+    limit = torch.tensor([limits.get(key, 10.0) for key in keys], dtype=torch.float64, device=energy.device)
     return ((lines.ion + 1) * (13.598 / (limit - energy).clamp_min(0.136)).sqrt()).clamp_max(10.0)
 
 
 def van_der_waals(lines, temperature, n_upper):
     """Return gamma per perturber (B, D, N) in rad/s cm^3; see `damping_rate`."""
-    mass = torch.tensor(MASSES, dtype=torch.float64)[lines.element]
-    speed = (8.0 * 8.314462618e7 * temperature / torch.pi * (1.0 / 1.008 + 1.0 / mass)).sqrt()
+    speed = (8.0 * 8.314462618e7 * temperature / torch.pi * (1.0 / 1.008 + 1.0 / lines.mass)).sqrt()
     section, alpha = lines.vdw.floor(), lines.vdw - lines.vdw.floor()
     gamma_function = torch.lgamma(2.0 - alpha / 2.0).exp()
     abo = 2.0 * (4.0 / torch.pi) ** (alpha / 2.0) * gamma_function * ABO_VELOCITY * section * BOHR_AREA
@@ -140,52 +147,42 @@ def interpolate(x, grid, values):
 
 
 def add_lines(absorption, lines, atmosphere, ln_wave, cut):
-    """Add Voigt profiles to absorption (D, W) of ONE star in place, on a uniform grid ln_wave (W,).
+    """Add Voigt profiles to absorption (D, B, W), contiguous, in place, on a uniform grid ln_wave (W,).
 
-    cut  a profile ends where it falls below this fraction of the continuum in every layer; weaker lines are skipped.
+    cut  a profile ends where it falls below this fraction of the star's continuum in every layer; weaker lines are skipped.
     """
     step = ln_wave[1] - ln_wave[0]
     centre = ((lines.wave.log() - ln_wave[0]) / step).round().long()
-    floor = cut * absorption[:, centre.clamp(0, len(ln_wave) - 1)].double()
-    strength, doppler = line_strength(lines, atmosphere)[0], doppler_width(lines, atmosphere)[0]
-    seen = (strength > 1.7724539 * doppler * floor).any(0).nonzero()[:, 0]
-    lines, centre, floor, strength, doppler = (
-        lines.take(seen),
-        centre[seen],
-        floor[:, seen],
-        strength[:, seen],
-        doppler[:, seen],
-    )
-    damping = damping_rate(lines, atmosphere)[0] * lines.wave**2 / (4.0 * torch.pi * 2.99792458e18 * doppler)
+    floor = cut * absorption[..., centre.clamp(0, len(ln_wave) - 1)].double()
+    strength, doppler = (x.transpose(0, 1) for x in (line_strength(lines, atmosphere), doppler_width(lines, atmosphere)))
+    seen = (strength > 1.7724539 * doppler * floor).any(0)  # (B, N)
+    kept = seen.any(0).nonzero()[:, 0]
+    lines, centre, seen = lines.take(kept), centre[kept], seen[:, kept]
+    floor, strength, doppler = floor[..., kept], strength[..., kept], doppler[..., kept]  # (D, B, N)
+    damping = damping_rate(lines, atmosphere).transpose(0, 1) * lines.wave**2 / (4.0 * torch.pi * 2.99792458e18 * doppler)
     peak = strength / (1.7724539 * doppler)
     core = doppler * (peak / floor).clamp_min(1.0).log().sqrt()
     wing = (strength * damping * doppler / (torch.pi * floor)).sqrt()
-    reach = (torch.maximum(core, wing) * (peak > floor)).amax(0) / lines.wave / step
+    reach = (torch.maximum(core, wing) * (peak > floor)).amax(0) / lines.wave / step * seen
     previous = 0
     for width in WIDTHS:
-        chosen = ((reach > previous) & ((reach <= width) | (width == WIDTHS[-1]))).nonzero()[:, 0]
+        pairs = ((reach > previous) & ((reach <= width) | (width == WIDTHS[-1]))).nonzero()  # (n, 2): star, line
         previous = width
-        for part in chosen.split(max(1, 2_000_000 // (absorption.shape[0] * (2 * width + 1)))):
-            _add_window(
-                absorption,
-                lines.wave[part],
-                centre[part],
-                peak[:, part],
-                doppler[:, part],
-                damping[:, part],
-                ln_wave,
-                width,
-            )
+        for part in pairs.split(max(1, 2_000_000 // (len(absorption) * (2 * width + 1)))):
+            star, line = part.unbind(1)
+            shape = (x[:, star, line] for x in (peak, doppler, damping))
+            _add_window(absorption, star, lines.wave[line], centre[line], *shape, ln_wave, width)
 
 
-def _add_window(absorption, wave, centre, peak, doppler, damping, ln_wave, width):
-    """Add the profiles of lines (n,) over pixels centre - width .. centre + width."""
-    pixel = centre[:, None] + torch.arange(-width, width + 1)  # (n, w)
+def _add_window(absorption, star, wave, centre, peak, doppler, damping, ln_wave, width):
+    """Add the profiles (D, n) of n pairs of star and line over pixels centre - width .. centre + width."""
+    pixel = centre[:, None] + torch.arange(-width, width + 1, device=centre.device)  # (n, w)
     inside = (pixel >= 0) & (pixel < len(ln_wave))
     pixel = pixel.clamp(0, len(ln_wave) - 1)
     distance = (ln_wave[pixel].exp() - wave[:, None]).float()
     profile = voigt(damping[..., None], distance / doppler[..., None].float()) * peak[..., None].float() * inside
-    absorption.index_add_(1, pixel.flatten(), profile.flatten(1).to(absorption.dtype))
+    place = star[:, None] * len(ln_wave) + pixel
+    absorption.view(len(absorption), -1).index_add_(1, place.flatten(), profile.flatten(1).to(absorption.dtype))
 
 
 # Standard atomic weights (CIAAW 2021), element 0 unused.

@@ -48,14 +48,14 @@ def _spread(centre, strength, width, count):
 
 
 def molecular_absorption(gas, ln_wave):
-    """Return absorption (D, W) in cm^-1 of TiO and CN for ONE star, float32."""
-    table = cross_sections(float(ln_wave[0]), float(ln_wave[1] - ln_wave[0]), len(ln_wave))
-    theta = (5040.0 / gas.temperature[0]).clamp(THETA[0], THETA[-1] - 1e-6)
+    """Return absorption (D, B, W) in cm^-1 of TiO and CN, float32."""
+    table = cross_sections(float(ln_wave[0]), float(ln_wave[1] - ln_wave[0]), len(ln_wave)).to(ln_wave.device)
+    theta = (5040.0 / gas.temperature.T).clamp(THETA[0], THETA[-1] - 1e-6)
     place = (theta - THETA[0]) / (THETA[1] - THETA[0])
     left = place.long().clamp_max(len(THETA) - 2)
     part = (place - left).float().unsqueeze(-1)
     total = 0.0
     for row, name in enumerate(("TiO", "CN")):
         section = torch.lerp(table[row, left], table[row, left + 1], part).exp()
-        total = total + section * gas.molecules[name][0].float().unsqueeze(-1)
+        total = total + section * gas.molecules[name].T.float().unsqueeze(-1)
     return total

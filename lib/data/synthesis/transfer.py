@@ -11,21 +11,23 @@ HC_OVER_K = 1.438776877e8  # Angstrom K
 def planck(wave_aa, temperature, reference_k):
     """Return B_lambda over 2 h c^2 lambda^-5 exp(-h c / lambda k T0): no overflow in single precision.
 
-    wave_aa (W,), temperature (D, 1); reference_k a temperature T0 near the warmest layer that is seen.
+    wave_aa (W,), temperature (D, 1) or (D, B, 1); reference_k a temperature T0 near the warmest layer that is seen, a number or
+    (B, 1).
     """
     x, x0 = HC_OVER_K / (wave_aa * temperature), HC_OVER_K / (wave_aa * reference_k)
     return (x0 - x).exp() / -torch.expm1(-x)
 
 
 def emergent_flux(absorption, reference, tau, source):
-    """Return the flux integral 2 * int mu I(mu) d mu (W,), in the unit of the source function.
+    """Return the flux integral 2 * int mu I(mu) d mu (W,) of one star or (B, W) of many, in the unit of the source function.
 
-    absorption (D, W) and reference (D,) in cm^-1 at the wavelength and at 5000 A; tau (D,) at 5000 A; source (D, W).
-    The source function is linear in optical depth within a layer; the deepest layer continues its gradient.
+    absorption (D, W) or (D, B, W) and reference (D,) or (D, B) in cm^-1 at the wavelength and at 5000 A; tau (D,) at 5000 A;
+    source like absorption. It is linear in optical depth within a layer; the deepest layer continues its gradient.
     """
-    slope = absorption * (tau / reference).to(absorption.dtype).unsqueeze(-1)  # d tau_wave / d ln tau_5000
-    ln_tau = torch.log(tau).to(absorption.dtype)
-    depth = 0.5 * (slope[1:] + slope[:-1]) * (ln_tau[1:] - ln_tau[:-1]).unsqueeze(-1)
+    along_depth = (-1, *(1 for _ in reference.shape[1:]))
+    slope = absorption * (tau.reshape(along_depth) / reference).to(absorption.dtype).unsqueeze(-1)  # d tau_wave / d ln tau_5000
+    layer = torch.log(tau).to(absorption.dtype).diff().reshape(along_depth).unsqueeze(-1)
+    depth = 0.5 * (slope[1:] + slope[:-1]) * layer
     total = torch.cat([slope[:1], slope[:1] + torch.cumsum(depth, 0)])  # the top layer has a constant absorption per gram
     change = (source[1:] - source[:-1]) / depth.clamp_min(1e-30)
     flux = torch.zeros_like(source[0])

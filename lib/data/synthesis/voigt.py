@@ -27,6 +27,10 @@ def voigt(a, u):
     row = (a.clamp_min(1e-5).log() - LN_A_LOW) * (2.0 / (LN_A_HIGH - LN_A_LOW)) - 1.0
     column = torch.log1p(u) * (2.0 / np.log1p(U_MAX)) - 1.0
     where = torch.stack([column, row], -1).reshape(1, 1, -1, 2)
-    near = torch.nn.functional.grid_sample(table(), where, align_corners=True, padding_mode="border").reshape(u.shape).exp()
+    near = (
+        torch.nn.functional.grid_sample(table().to(a.device), where, align_corners=True, padding_mode="border")
+        .reshape(u.shape)
+        .exp()
+    )
     wing = a / (1.7724539 * (u * u + a * a).clamp_min(1.0))
     return torch.where(u < U_MAX, near, wing)
