@@ -193,6 +193,43 @@ def test_compare_tells_parameters_numbers_and_claims_that_changed(tmp_path, caps
     assert "compare runs of one study" in capsys.readouterr().err
 
 
+def compared(tmp_path, a, b):
+    for name, results in (("a", a), ("b", b)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(results))
+    assert main(["compare", *(str(tmp_path / n) for n in ("a.json", "b.json", "out.html"))]) == 0
+    return (tmp_path / "out.html").read_text()
+
+
+def test_compare_gives_numbers_their_units_and_no_difference_between_two_units(tmp_path):
+    fact = {"value": 0.5, "unit": "dB", "zh": "增益", "en": "gain", "reported": None}
+    base = RESULTS | {"facts": {"gain": fact}}
+    text = compared(tmp_path, base, base | {"facts": {"gain": fact | {"value": 0.75}}})
+    assert all(f'<td class="n">{n} dB</td>' in text for n in ("0.5", "0.75", "0.25"))
+    text = compared(tmp_path, base, base | {"facts": {"gain": fact | {"unit": "V/V"}}})
+    assert '<td class="n">0.5 dB</td><td class="n">0.5 V/V</td><td class="n">—</td>' in text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"threshold": 0.6}, {"direction": "lt"}, {"refute": 0.4}],
+)
+def test_compare_marks_a_claim_that_is_judged_by_another_criterion(tmp_path, change):
+    claim = RESULTS["claims"][0]
+    same = RESULTS | {"claims": [claim | {"value": 0.71}]}
+    assert ">changed</" not in compared(tmp_path, RESULTS, same)
+    text = compared(tmp_path, RESULTS, RESULTS | {"claims": [claim | {"criterion": claim["criterion"] | change}]})
+    assert text.count(">changed</") == text.count(">判据不同</") == 1
+    assert "A: <code>r2</code> ≥ 0.5<br>" in text
+    assert "the criterion alone may account for another verdict" in text
+
+
+def test_a_contradiction_points_to_claims_that_its_notebook_declares():
+    for entry in contradictions():
+        notebook = (paths.NOTEBOOKS / f"{entry['study']}.py").read_text(encoding="utf8")
+        assert [c for c in entry["claims"] if f'report.hypothesis("{c}"' not in notebook] == []
+        assert all(c in entry["zh"] and c in entry["en"] for c in entry["claims"])
+
+
 def test_the_index_lists_claims_with_links_and_tells_failed_and_running_studies(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
     folder = tmp_path / "smoke"
@@ -211,6 +248,10 @@ def test_the_index_lists_claims_with_links_and_tells_failed_and_running_studies(
     assert "fit 1/9" in text
     for entry in contradictions():
         assert html(entry["en"]).strip().removeprefix("<p>").removesuffix("</p>") in text
+        for claim in entry["claims"]:
+            assert (f'<a href="{entry["study"]}.html#claim-{claim}">{claim}</a>' in text) == (
+                entry["study"] == "opamp_transfer"
+            )
 
 
 @pytest.mark.parametrize(
@@ -219,6 +260,8 @@ def test_the_index_lists_claims_with_links_and_tells_failed_and_running_studies(
         ({"claims": 3}, "'claims' is of another kind"),
         ({"schema": 2}, "no results.json of schema 1: it has 2"),
         ({"facts": []}, "'facts' is of another kind"),
+        ({"facts": {"best": {"value": 1.0, "zh": "甲", "en": "a"}}}, "it has the claim or fact {'value': 1.0"),
+        ({"claims": [RESULTS["claims"][0] | {"criterion": {"direction": "gt"}}]}, "it has the claim or fact {'id': 'H1'"),
     ],
 )
 def test_compare_refuses_what_is_no_results_file_in_a_sentence(tmp_path, capsys, change, sentence):

@@ -1,4 +1,4 @@
-"""Two runs side by side: parameters that differ, numbers that moved, claims that flipped."""
+"""Two runs side by side: parameters that differ, numbers that moved, claims that flipped or are judged by another criterion."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,9 @@ from lib.render.page import write_page
 from lib.report import SCHEMA
 
 NEEDED = ("schema", "study", "params", "facts", "claims", "provenance", "data", "title")
-CLAIM, FACT = {"id", "zh", "en", "verdict", "value", "low", "high"}, {"zh", "en", "value"}
+KINDS = {"claims": list} | dict.fromkeys(("facts", "params", "data", "provenance"), dict)
+CLAIM, FACT = {"id", "zh", "en", "metric", "criterion", "verdict", "value", "low", "high"}, {"zh", "en", "value", "unit"}
+CRITERION = {"direction", "threshold", "refute"}
 VERDICTS = ("supported", "refuted", "inconclusive", "not_tested")
 TIMED = ("s", "h", "spectra/s", "slices/s")  # units of facts that differ from one run to the next
 SAME = 1e-9  # relative: numbers closer than this are the same number
@@ -28,18 +30,27 @@ def read_results(file: Path) -> dict[str, Any]:
     if file.is_dir():
         raise ValueError(f"{file} is a folder: give the results.json in it.")
     found = read_json(file, NEEDED)
-    kinds = {"claims": list} | dict.fromkeys(("facts", "params", "data", "provenance"), dict)
-    wrong = [key for key, kind in kinds.items() if not isinstance(found[key], kind)]
-    if wrong or found["schema"] != SCHEMA:
-        raise ValueError(
-            f"{file} is no results.json of schema {SCHEMA}: "
-            + (f"'{wrong[0]}' is of another kind." if wrong else f"it has {found['schema']!r}.")
-        )
-    odd = [c for c in found["claims"] if not isinstance(c, dict) or not set(c) >= CLAIM or c["verdict"] not in VERDICTS]
-    odd += [f for f in found["facts"].values() if not isinstance(f, dict) or not set(f) >= FACT]
-    if odd:
-        raise ValueError(f"{file} is no results.json of this collection: it has the claim or fact {str(odd[0])[:80]}.")
+    wrong = _wrong(found)
+    if wrong:
+        raise ValueError(f"{file} is no results.json of schema {SCHEMA}: {wrong}.")
     return found
+
+
+def _wrong(found: dict[str, Any]) -> str:
+    """Say what in a file is not as a results.json has it; empty where all is."""
+    if found["schema"] != SCHEMA:
+        return f"it has {found['schema']!r}"
+    for key, kind in KINDS.items():
+        if not isinstance(found[key], kind):
+            return f"'{key}' is of another kind"
+    odd = [c for c in found["claims"] if not _is_claim(c)]
+    odd += [f for f in found["facts"].values() if not isinstance(f, dict) or not set(f) >= FACT]
+    return f"it has the claim or fact {str(odd[0])[:80]}" if odd else ""
+
+
+def _is_claim(c: Any) -> bool:
+    known = isinstance(c, dict) and set(c) >= CLAIM and c["verdict"] in VERDICTS
+    return known and isinstance(c["criterion"], dict) and set(c["criterion"]) == CRITERION
 
 
 def timeless(results: dict[str, Any]) -> dict[str, Any]:
@@ -61,11 +72,13 @@ def _numbers(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name in dict.fromkeys([*a["facts"], *b["facts"]]):
         facts = [r["facts"].get(name) for r in (a, b)]
-        values = [f and f["value"] for f in facts]
-        if not _equal(*values):
+        values, units = ([f and f[key] for f in facts] for key in ("value", "unit"))
+        if not _equal(*values) or units[0] != units[1]:
             text = next(f for f in facts if f)
-            moved = values[1] - values[0] if all(isinstance(v, int | float) for v in values) else None
-            rows.append({"zh": text["zh"], "en": text["en"], "a": values[0], "b": values[1], "moved": moved})
+            one = units[0] == units[1] and all(isinstance(v, int | float) for v in values)
+            moved = values[1] - values[0] if one else None
+            row = {"a": values[0], "b": values[1], "moved": moved, "units": [u or "" for u in units]}
+            rows.append({"zh": text["zh"], "en": text["en"]} | row)
     return rows
 
 
@@ -76,9 +89,11 @@ def _claims(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
         pair = [side.get(key) for side in sides]
         values = [c and c["value"] for c in pair]
         flipped = len({c and c["verdict"] for c in pair}) > 1
-        if flipped or not _equal(*values):
+        judged = all(pair) and any(pair[0][k] != pair[1][k] for k in ("metric", "criterion"))
+        if flipped or judged or not _equal(*values):
             text = next(c for c in pair if c)
-            rows.append({"id": key, "zh": text["zh"], "en": text["en"], "a": pair[0], "b": pair[1], "flipped": flipped})
+            marks = {"flipped": flipped, "judged_otherwise": judged}
+            rows.append({"id": key, "zh": text["zh"], "en": text["en"], "a": pair[0], "b": pair[1]} | marks)
     return rows
 
 

@@ -123,9 +123,10 @@ def reported_source(path: str) -> str:
 
 @cache
 def contradictions() -> list[dict[str, Any]]:
-    """Return where the documents contradict themselves: study and sentence, with the figures of reported.yaml."""
+    """Return where the documents contradict themselves: study, sentence with the figures of reported.yaml, claims that test it."""
     entries = yaml.safe_load((FOLDER / "contradictions.yaml").read_text(encoding="utf8"))
     return [
-        {"study": e["study"], **pair(e["zh"], e["en"], **{k: reported(path) for k, path in e["facts"].items()})}
+        {key: e.get(key, []) for key in ("study", "claims")}
+        | pair(e["zh"], e["en"], **{k: reported(path) for k, path in e["facts"].items()})
         for e in entries
     ]
