@@ -70,7 +70,7 @@ def _data(study: str, params: Path) -> list[Path]:
     named = [values[k] for k in DATA_PARAMETERS if values.get(k)]
     given = [paths.resolve(name) for names in named for name in (names if isinstance(names, list) else [names])]
     if not given:
-        return sorted(f for f in paths.EMBEDDED.glob(EMBEDDED[study]) if f.is_file())
+        return sorted(f for f in paths.EMBEDDED.glob(EMBEDDED[study]) if f.is_file()) if study in EMBEDDED else []
     return [f for g in given for f in (sorted(g.rglob("*")) if g.is_dir() else [g]) if f.is_file()]
 
 

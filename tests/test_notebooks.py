@@ -88,6 +88,7 @@ def test_the_six_sections_are_there_in_both_languages(notebook):
 
 def test_the_viewer_comes_last_and_is_tagged_for_the_page_to_leave_out(notebook):
     cells = [c for c in notebook.cells if "explore" in tags(c)]
+    assert cells, "the notebook ends in a viewer, tagged `explore`"
     assert notebook.cells[-len(cells) :] == cells
     assert "report.finish" in notebook.cells[-len(cells) - 1].source
     assert all(("explore(" in c.source) == ("explore" in tags(c)) for c in notebook.cells if c.cell_type == "code")

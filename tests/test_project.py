@@ -139,7 +139,8 @@ def test_the_workflow_knows_what_a_study_reads():
     for study in workflow.written():
         found = workflow.inputs(study, "smoke")
         assert {f"notebooks/{study}.ipynb", f"params/smoke/{study}.yaml", "lib/report/__init__.py"} <= set(found)
-        assert any(f.startswith("lib/data/embedded/") for f in found), "the embedded data are an input"
+        reads = any(f.startswith("lib/data/embedded/") for f in found)
+        assert reads == (study in workflow.EMBEDDED), "the embedded data are an input"
         others = [s for s in workflow.written() if s != study]
         assert not [f for f in found for s in others if f"studies/{s}" in f]
 
