@@ -1,5 +1,6 @@
-"""Write docs/parameters.md, docs/glossary.md and the README's answers: `python scripts/make_docs.py` (a test compares them)."""
+"""Write docs/parameters.md, docs/glossary.md, the README's answers and its figure: `python scripts/make_docs.py` (a test compares them)."""
 
+import base64
 import importlib
 from pathlib import Path
 
@@ -69,11 +70,17 @@ def readme() -> str:
     return head + ANSWERS[0] + "\n" + "\n".join(lines) + "\n" + ANSWERS[1] + rest.split(ANSWERS[1])[1]
 
 
+def headline() -> bytes:
+    """Return the README's figure: the one that heads the published quick page of `vit_scaling`."""
+    return base64.b64decode(read_page(paths.REPORTS / "quick" / "vit_scaling.html")[1])
+
+
 PAGES = {"../README.md": readme, "parameters.md": parameters, "glossary.md": terms}
 
 
 def main(folder: Path = paths.ROOT / "docs") -> None:
-    """Write every page."""
+    """Write every page and the README's figure."""
+    (folder / "images" / "headline.png").write_bytes(headline())
     for name, make in PAGES.items():
         write_text(folder / name, make())
 

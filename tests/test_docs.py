@@ -20,6 +20,13 @@ def test_a_made_page_is_up_to_date(name):
     assert (paths.ROOT / "docs" / name).read_text(encoding="utf8") == made, "run `python scripts/make_docs.py`"
 
 
+def test_the_figure_of_the_readme_is_the_one_of_the_published_page():
+    if runtime.changed("reports"):
+        pytest.skip("reports/ holds pages of another run than the committed one")
+    made = make_docs.headline()
+    assert (paths.ROOT / "docs" / "images" / "headline.png").read_bytes() == made, "run `python scripts/make_docs.py`"
+
+
 def test_the_list_of_dependencies_names_every_line_of_the_lock():
     lines = (paths.ROOT / "requirements.lock").read_text(encoding="utf8").splitlines()
     listed = (paths.ROOT / "docs" / "dependencies.md").read_text(encoding="utf8")
