@@ -24,10 +24,10 @@ def check(study: str, profile: str) -> None:
     if study not in written():
         raise ValueError(f"There is no study '{study}': the studies are {', '.join(written())}.")
     build = paths.BUILD / profile / study
-    if not (build / "results.json").is_file():
+    results, pages = build / "results.json", [paths.REPORTS / profile / name for name in (f"{study}.html", "index.html")]
+    if not results.is_file():
         (build / "executed.stamp").unlink(missing_ok=True)
-    pages = (paths.REPORTS / profile / name for name in (f"{study}.html", "index.html"))
-    if not all(page.is_file() for page in pages):
+    if not all(file.is_file() for file in (results, *pages)):  # Snakemake alone would not miss what lies between
         (build / "rendered.stamp").unlink(missing_ok=True)
 
 
