@@ -141,6 +141,39 @@ report.hypothesis("H11", "minmax 标签归一化优于 standard。", "Label norm
 report.hypothesis("H12", "混合精度使训练快约一倍。", "Mixed precision makes training about twice as fast.")
 report.hypothesis("H13", "混合精度使显存占用约减半。", "Mixed precision needs about half the device memory.")
 
+# %%
+report.hypothesis("H14", "SW 分块比 C1D 更适合光谱。", "SW tokens suit spectra better than C1D.")
+report.hypothesis("H15", "L1 损失对异常值更鲁棒，因而优于 MSE。", "The L1 loss, being robust to outliers, beats MSE.")
+report.hypothesis("H16", "Huber 损失兼有两者之长，因而优于 MSE。", "The Huber loss joins the strengths of both and beats MSE.")
+report.hypothesis("H17", "`Run 2` 的三项改动合在一起优于 `Run 1`（原文留待比较）。",
+                  "The three changes of `Run 2` together beat `Run 1` (the document leaves this open).")  # fmt: skip
+report.hypothesis("H18", "位置信息非常重要：去掉位置编码，R² 下降。", "Position matters: without a position encoding R² falls.")
+report.hypothesis("H19", "平均池化优于 CLS 词元（原文列为可能的改进）。", "Mean pooling beats the CLS token (the document calls it a possible gain).")  # fmt: skip
+report.hypothesis("H20", "注意力池化优于 CLS 词元（同上）。", "Attention pooling beats the CLS token (likewise).")
+
+# %%
+report.hypothesis(
+    "H21",
+    "余弦学习率使收敛更好：学习率保持恒定时，R² 下降。",
+    "The cosine schedule converges better: at a constant rate R² falls.",
+)
+report.hypothesis("H22", "梯度裁剪防止训练失稳：去掉它，R² 下降。", "Clipping keeps training stable: without it R² falls.")
+report.hypothesis("H23", "模型大小已经平衡：加深或加宽一倍，R² 的增量不超过 {limit}。",
+                  "The model's size is balanced: twice the depth or width adds at most {limit} to R².", limit=0.01)  # fmt: skip
+report.hypothesis("H24", "训练结束时仍有上升空间：最后四分之一的轮数里，验证 R² 至少再提高 {limit}。",
+                  "There is room left at the end: over the last quarter of the epochs the validation R² still gains {limit} or more.", limit=0.01)  # fmt: skip
+
+# %%
+report.hypothesis("H25", "没有过拟合迹象：最大规模上训练与测试 R² 之差不超过 {limit}。",
+                  "No sign of overfitting: at the largest size training and test R² differ by at most {limit}.", limit=0.05)  # fmt: skip
+report.hypothesis("H26", "样本少时容易过拟合：最小规模的训练与测试 R² 之差比最大规模至少大 {limit}。",
+                  "With few spectra a ViT overfits: between training and test R² the gap at the smallest size exceeds that at the largest by {limit} or more.", limit=0.05)  # fmt: skip
+report.hypothesis("H27", "逐轮新噪声防止网络记住某一次噪声：训练与测试 R² 之差至少减小 {limit}。",
+                  "New noise every epoch keeps the network from learning one draw by heart: training and test R² come closer by {limit} or more.", limit=0.05)  # fmt: skip
+report.hypothesis(
+    "H28", "RoPE 位置编码对其他序列长度的泛化更好。", "Rotary positions generalise better to other lengths of the sequence."
+)
+
 # %% [markdown] tags=["lang-zh"]
 # ## 2 设计
 # ### 数据与噪声
@@ -264,6 +297,9 @@ report.table("slopes", scaling, "每十倍样本数的 R² 增量、饱和点与
 figure = plots.reported_scaling(study.claims.reported_curves(reported("vit_scaling.public.scaling")))
 report.figure("reported", figure, "公开记录中的规模曲线（BOSZ 光谱，另一个问题，仅作参照）。",
               "Scaling curves of public reports (BOSZ spectra: another problem, for orientation).")  # fmt: skip
+told = study.claims.beside_public(reported("vit_scaling.public.scaling"), ladder)
+report.table("public_scaling", told, "公开记录与本次运行（固定噪声）在各规模上的测试 R²；“—”表示没有这一规模。",
+             "Test R² at each size in the public reports and in this run (fixed noise); —: no such size.", source=study.claims.beside_public)  # fmt: skip
 
 # %% tags=["nbval-check-output"]
 largest = results.largest()
@@ -272,7 +308,7 @@ criterion = Criterion("gt", reported("vit_scaling.hypothesis_r2"), refute=report
 study.judge(
     report, "H1", study.claims.scored(top) if top["n_train"] >= study.claims.ENOUGH else None, criterion, "fig-scaling",
     reported_as="vit_scaling.run_1.r2", n=top["n_train"],
-    why=("本运行档最多训练 {n} 条光谱，达不到假设所说的规模。", "This profile trains on {n} spectra at most and does not reach the scale of the hypothesis."),
+    why=("本运行档最多训练 {n:,} 条光谱，达不到假设所说的规模。", "This profile trains on {n:,} spectra at most and does not reach the scale of the hypothesis."),
     supported=("{n} 条光谱训练后 R² 为 {value:.3f}。", "R² is {value:.3f} after {n} training spectra."),
     refuted=("{n} 条光谱训练后 R² 只有 {value:.3f}。", "R² is only {value:.3f} after {n} training spectra."),
     inconclusive=("{n} 条光谱训练后 R² 为 {value:.3f}，介于两个阈值之间。", "R² is {value:.3f} after {n} training spectra, between the thresholds."),
@@ -307,13 +343,30 @@ study.judge(
 
 # %% tags=["nbval-check-output"]
 fresh = study.claims.augmentation_gain(results)
-study.judge(
+drawn = study.judge(
     report, "H6", fresh, Criterion("gt", 0.0), "fig-scaling", n=fresh and fresh["n"],
     why=("本运行档没有逐轮新噪声的训练。", "This profile trains none with fresh noise."),
     supported=("同样 {n} 颗星，逐轮新噪声使 R² 提高 {value:.3f}。", "With the same {n} stars fresh noise raises R² by {value:.3f}."),
     refuted=("同样 {n} 颗星，逐轮新噪声反而使 R² 变化 {value:.3f}。", "With the same {n} stars fresh noise changes R² by {value:.3f}."),
     inconclusive=("同样 {n} 颗星，两种协议之差为 {value:.3f}，区间含零。", "With the same {n} stars the protocols differ by {value:.3f}, an interval around zero."),
 )  # fmt: skip
+
+# %% tags=["nbval-check-output"]
+apart = ("训练与测试 R² 之差为 {value:.3f}。", "Training and test R² differ by {value:.3f}.")
+study.judge(report, "H25", {"value": top["gap"]}, Criterion("lt", 0.05), "tab-ladder", metric="gap",
+            supported=apart, refuted=apart, inconclusive=apart)  # fmt: skip
+closer = ("差距相差 {value:+.3f}。", "The gaps differ by {value:+.3f}.")
+study.judge(report, "H26", study.claims.gap_shrinks(ladder), Criterion("gt", 0.05), "tab-ladder", metric="gap",
+            why=("本运行档只有一个规模。", "This profile has one size only."), supported=closer, refuted=closer, inconclusive=closer)  # fmt: skip
+
+# %% tags=["nbval-check-output"]
+paired = study.claims.gap_of_protocols(ladder)
+closer = (
+    "同样 {n} 颗星，固定噪声与逐轮新噪声的差距相差 {value:+.3f}。",
+    "With the same {n} stars the gaps under fixed and fresh noise differ by {value:+.3f}.",
+)
+study.judge(report, "H27", paired, Criterion("gt", 0.05), "tab-ladder", metric="gap", n=paired and paired["n"],
+            why=("本运行档没有逐轮新噪声的训练。", "This profile trains none with fresh noise."), supported=closer, refuted=closer, inconclusive=closer)  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
 # ### 离信息极限有多远
@@ -333,6 +386,9 @@ if sets.grid is not None:
         "上限随信噪比的变化：自由标签个数与有无先验；圆圈为公开记录中 BOSZ 网格的值，与本网格不可直接相比。",
         "The ceiling against S/N by the number of free labels, with and without prior; circles: public values for the BOSZ grid, another grid.",
     )  # fmt: skip
+    told = study.survey.beside_public(reported("vit_scaling.public.fisher_ceiling"), ceilings, config.label)
+    report.table("public_ceiling", told, "公开记录（BOSZ 网格）的上限，与本网格在同一信噪比处的上限（无先验）。",
+                 "Ceilings of the public reports (BOSZ grid) and of this grid at the same S/N (no prior).", source=study.survey.beside_public)  # fmt: skip
 
 # %%
 bins = study.evaluate.by_snr(results, largest)
@@ -369,8 +425,9 @@ report.figure(
 history = results.history()
 report.figure("training", plots.training_curves(history), "两次训练的曲线；训练损失的尺度不同，R² 与 MAE 可比。",
               "Curves of both runs; the training losses have different scales, R² and MAE compare.")  # fmt: skip
-by_epoch = study.claims.epoch_table(history, results.label_std, reported("vit_scaling.run_1.epochs"))
-report.table("epochs", by_epoch, "两次训练在验证集上的逐轮结果，第一部分为原文 `Run 1`。", "Validation results by epoch; the first rows are the document's `Run 1`.",
+said = {run: reported(f"vit_scaling.{run}.epochs") for run in ("run_1", "run_2")}
+by_epoch = study.claims.epoch_table(history, results.label_std, said)
+report.table("epochs", by_epoch, "两次训练在验证集上的逐轮结果，前几行为原文数值。", "Validation results by epoch; the first rows are the document's.",
              source=study.claims.epoch_table)  # fmt: skip
 
 # %%
@@ -418,6 +475,27 @@ study.judge(
     inconclusive=("单精度的显存峰值是混合精度的 {value:.2f} 倍。", "The fp32 peak of memory is {value:.2f} times that of mixed precision."),
 )  # fmt: skip
 
+# %% tags=["nbval-check-output"]
+moved = ("R² 变化 {value:+.3f}。", "R² changes by {value:+.3f}.")
+unclear = ("R² 变化 {value:+.3f}，区间含零。", "R² changes by {value:+.3f}, an interval around zero.")
+better, worse = Criterion("gt", 0.0), Criterion("lt", 0.0)
+arms = {"H14": ("tokenizer_sw", better), "H15": ("loss_l1", better), "H16": ("loss_huber", better), "H17": ("run_2", better),
+        "H18": ("position_none", worse), "H19": ("pooling_mean", better), "H20": ("pooling_attention", better),
+        "H21": ("rate_constant", worse), "H22": ("clip_off", worse)}  # fmt: skip
+for key, (arm, criterion) in arms.items():
+    study.judge(report, key, study.claims.arm_gain(results, arm), criterion, "fig-ablations", metric="delta_r2", arm=arm,
+                why=("本运行档没有跑分支 `{arm}`。", "This profile does not run the arm `{arm}`."),
+                supported=moved, refuted=moved, inconclusive=unclear)  # fmt: skip
+
+# %% tags=["nbval-check-output"]
+study.judge(report, "H23", study.claims.larger_gain(results), Criterion("lt", 0.01), "fig-ablations", metric="delta_r2",
+            why=("本运行档没有跑加深或加宽的分支。", "This profile runs no deeper or wider arm."), supported=moved, refuted=moved,
+            inconclusive=("R² 变化 {value:+.3f}，区间跨过界限。", "R² changes by {value:+.3f}; the interval crosses the limit."))  # fmt: skip
+study.judge(report, "H24", study.claims.late_rise(history), Criterion("gt", 0.01), "fig-training", metric="delta_r2",
+            why=("本运行档的训练不足四轮。", "This profile trains for fewer than four epochs."), supported=moved, refuted=moved, inconclusive=moved)  # fmt: skip
+study.judge(report, "H28", None, better, "fig-ablations",
+            why=("所有光谱长度相同，序列长度只有一种，无从检验。", "All spectra have one length, and so has the sequence: there is nothing to test it on."))  # fmt: skip
+
 # %% [markdown] tags=["lang-zh"]
 # ### 噪声水平
 
@@ -455,7 +533,7 @@ study.judge(
 
 # %% tags=["nbval-check-output"]
 study.judge(
-    report, "H8", {"value": results.label_std - 1}, Criterion("within", 0.02), "tab-spaces", reported_as="vit_scaling.run_1.mae_normalized",
+    report, "H8", {"value": results.label_std - 1}, Criterion("within", 0.02), "tab-spaces", metric="label_std_minus_one",
     std=results.label_std, dex=top["mae_dex"], norm=top["mae_normalized"], told=reported("vit_scaling.run_1.mae"),
     supported=("标签标准差为 {std:.3f} dex，两种读法几乎相同。", "The label's standard deviation is {std:.3f} dex, so that both readings agree."),
     refuted=("不能：标签标准差为 {std:.3f} dex，归一化 MAE {norm:.3f} 相当于 {dex:.3f} dex；原文自己换算后的值是 {told} dex。",
@@ -476,7 +554,7 @@ study.judge(
 study.judge(
     report, "H9", study.claims.bootstrap_spearman(results, largest["vit"]), Criterion("within", 0.1), "tab-ablations",
     supported=("秩相关为 {value:.3f}，两者无关。", "The rank correlation is {value:.3f}: unrelated."),
-    refuted=("秩相关为 {value:.3f}：流量误差不是标签误差，但噪声大的星 log g 也更不准。", "The rank correlation is {value:.3f}: flux error is not label error, but stars with more noise have a worse log g."),
+    refuted=("秩相关为 {value:.3f}：流量误差不是标签误差，但两者并非无关。", "The rank correlation is {value:.3f}: flux error is not label error, but the two are not unrelated."),
     inconclusive=("秩相关为 {value:.3f}，区间跨过界限。", "The rank correlation is {value:.3f}; its interval crosses the limit."),
 )  # fmt: skip
 study.judge(
@@ -529,19 +607,23 @@ study.publish(results, best, report.model_dir)
 speed = study.claims.throughput(results, largest["vit"])
 report.text(
     "最大规模（{n} 条，固定噪声）上，ViT、LightGBM、岭回归的 R² 为 {vit:.3f}、{lightgbm:.3f}、{ridge:.3f}，上限为 {ceiling}，ViT 的效率为 {efficiency}；"
-    "ViT 的训练–测试差距为 {gap:.3f}。两种协议的差别说明：受限的是噪声样本数，还是星的数目，取决于训练步数。",
+    "ViT 的训练 R² 比测试 R² 高 {gap:.3f}。{protocols}",
     "At the largest size ({n}, fixed noise) ViT, LightGBM and Ridge have R² {vit:.3f}, {lightgbm:.3f} and {ridge:.3f} under a ceiling of {ceiling}: the ViT's efficiency is {efficiency}, "
-    "its gap between training and test {gap:.3f}. The difference between the protocols tells whether noise draws or stars are short, and that depends on the number of steps.",
+    "its training R² {gap:.3f} above that on the test set. {protocols}",
     n=top["n_train"], vit=top["r2"], lightgbm=results.row(largest["lightgbm"])["r2"], ridge=results.row(largest["ridge"])["r2"],
-    ceiling=ceiling, efficiency=top["r2"] / ceiling, gap=top["gap"],
+    ceiling=ceiling, efficiency=top["r2"] / ceiling, gap=top["gap"], protocols=study.words.protocols(drawn),
 )  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
-# 上限把“模型不够好”与“数据不够好”分开：低信噪比的星，任何方法都做不到更准；在那里追加模型没有意义。
+# 上限把“模型不够好”与“数据不够好”分开：效率低的地方，更好的模型或更多的训练还有余地；效率接近一的地方，只有更好的数据才有用。
 
 # %% [markdown] tags=["lang-en"]
-# The ceiling separates a model that is not good enough from data that are not: for stars of low S/N no method can do better, and a larger
-# model is of no use there.
+# The ceiling separates a model that is not good enough from data that are not: where the efficiency is low there is room for a better model
+# or more training, where it is close to one only better data help.
+
+# %%
+apart = study.words.limits(bins)
+report.text(apart["zh"], apart["en"])
 
 # %% [markdown] tags=["lang-zh"]
 # ## 5 结论与下一步
@@ -612,7 +694,18 @@ report.fact(
 report.fact("efficiency", study.claims.finite(top["r2"] / ceiling), "效率：R² 与上限之比", "efficiency: R² over the ceiling")
 
 # %%
+best_epoch = history[history.arm == "run_1"].sort_values("val_mae").epoch.iloc[0]
+report.fact("best_epoch", int(best_epoch), "`Run 1` 验证 MAE 最低的轮次", "epoch of `Run 1` with the lowest validation MAE", reported_as="vit_scaling.run_1.best_epoch")  # fmt: skip
+report.fact("label_std", results.label_std, "标签的标准差", "standard deviation of the label", unit="dex", reported_as="vit_scaling.run_1.label_std")  # fmt: skip
+low, high = (float(v) for v in (sets.train.labels.min(), sets.train.labels.max()))
+report.fact("label_range", f"[{low:.1f}, {high:.1f}]", "训练集标签的范围", "range of the label in training", unit="dex", reported_as="vit_scaling.log_g_range")  # fmt: skip
+
+# %%
 report.fact("parameters", speed["parameters"], "模型参数量", "parameters of the model", reported_as="vit_scaling.parameters")
+counted = int(parameter_table(SpectrumViT(study.claims.DOCUMENT_MODEL)).parameters.iloc[-1])
+report.fact("parameters_document", counted, "原文配置的参数量（数出）", "parameters of the document's configuration, counted", reported_as="vit_scaling.parameters")  # fmt: skip
+batches = speed["spectra_per_s"] / study.claims.DOCUMENT["batch_size"]
+report.fact("batches_per_s", batches, "训练速度，按原文的批大小折合", "training speed in batches of the document's size", unit="batches/s", reported_as="vit_scaling.iterations_per_second_batch_256")  # fmt: skip
 report.fact("spectra_per_s", speed["spectra_per_s"], "训练速度", "training speed", unit="spectra/s")
 
 # %%
@@ -633,11 +726,7 @@ report.fact(
 
 # %%
 report.finish(
-    answer=pair(
-        "{n} 条光谱（固定噪声）时 ViT 的 R² 为 {vit:.3f}，LightGBM 为 {lightgbm:.3f}，信息上限为 {ceiling}；ViT 与 LightGBM 的交叉点：{crossing}。",
-        "With {n} spectra and fixed noise the ViT reaches R² {vit:.3f}, LightGBM {lightgbm:.3f}, under an information ceiling of {ceiling}; the ViT passes LightGBM: {crossing}.",
-        n=top["n_train"], vit=top["r2"], lightgbm=results.row(largest["lightgbm"])["r2"], ceiling=ceiling, crossing=crossing,
-    ),
+    answer=study.words.answer(top, results.row(largest["lightgbm"])["r2"], study.claims.slope(scaling), ceiling, study.claims.crossing_at(results), min(config.sizes)),
     provenance=rt.provenance(runtime), figure="scaling",
     implications=[pair("比较模型前先固定噪声协议：逐轮新噪声与一次抽样不可混比。", "Fix the noise protocol before models are compared: fresh noise against one draw is no comparison."),
                   pair("报告 MAE 时写明是归一化值还是 dex。", "Say whether an MAE is normalised or in dex.")],

@@ -183,11 +183,43 @@ def test_claims_are_judged_by_paired_differences(results):
     assert claims.augmentation_gain(results)["n"] == 256
     assert claims.weakest_tokenizer(results) is None
     assert claims.precision_gain(results, "peak_mib") is None
-    epochs = claims.epoch_table(results.history(), results.label_std, [[0, 0, 1, 1]])
-    assert list(epochs.arm.unique()) == ["reported_run_1", "run_1", "run_2"]
+    assert claims.larger_gain(results) is None
+    ladder = results.ladder()
+    gaps = ladder[(ladder.model == "vit") & (ladder.protocol == "fixed")].sort_values("n_train").gap.tolist()
+    assert claims.gap_shrinks(ladder)["value"] == pytest.approx(gaps[0] - gaps[-1])
+    assert claims.gap_of_protocols(ladder)["n"] == 256
+    told = claims.beside_public({"vit": {256: 0.1, 50000: 0.4}}, ladder).set_index(["model", "n_train"])
+    assert told.this_run["vit", 256] == pytest.approx(
+        results.row(results.chosen("ladder", model="vit", protocol="fixed", n_train=256)[0])["r2"]
+    )
+    assert np.isnan(told.this_run["vit", 50000])
+    assert np.isnan(told.reported_public["ridge", 256])
+    epochs = claims.epoch_table(
+        results.history(), results.label_std, {"run_1": [[0, 0, 1, 1]], "run_2": [[0, None, None, 0.85]]}
+    )
+    assert list(epochs.arm.unique()) == ["reported_run_1", "reported_run_2", "run_1", "run_2"]
     recipe = claims.recipe(results.config, len(results.sets.wave)).set_index("setting")
     assert recipe.reported["patch_size"] == "16"
     assert recipe.this_run["patch_size"] == "32"
+
+
+@pytest.mark.parametrize(
+    ("crossing", "words"),
+    [(None, "does not pass"), (100.0, "above LightGBM at every size"), (5209.4, "from about 5,209 spectra")],
+)
+def test_the_answer_follows_the_crossing(crossing, words):
+    top = {"n_train": 16000, "r2": 0.5}
+    said = vit_scaling.words.answer(top, 0.4, {"value": 0.3}, 0.8, crossing, 100)["en"]
+    assert words in said
+    assert "62%" in said
+    assert "+0.300" in said
+    assert "ceiling" not in vit_scaling.words.answer(top, 0.4, None, float("nan"), crossing, 100)["en"]
+
+
+def test_late_rise_is_the_gain_of_the_last_quarter():
+    history = pd.DataFrame({"arm": "run_1", "val_r2": [0.0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.52]})
+    assert claims.late_rise(history)["value"] == pytest.approx(0.07)
+    assert claims.late_rise(history[:3]) is None
 
 
 def test_ceiling_bounds_the_models_and_falls_with_noise(results):

@@ -12,7 +12,7 @@ KINDS = {"claims": list} | dict.fromkeys(("facts", "params", "data", "provenance
 CLAIM, FACT = {"id", "zh", "en", "metric", "criterion", "verdict", "value", "low", "high"}, {"zh", "en", "value", "unit"}
 CRITERION = {"direction", "threshold", "refute"}
 VERDICTS = ("supported", "refuted", "inconclusive", "not_tested")
-TIMED = ("s", "h", "spectra/s", "slices/s")  # units of facts that differ from one run to the next
+TIMED = ("s", "h", "spectra/s", "slices/s", "batches/s")  # units of facts that differ from one run to the next
 SAME = 1e-9  # relative: numbers closer than this are the same number
 
 

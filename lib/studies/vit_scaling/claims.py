@@ -28,7 +28,7 @@ ENOUGH = 1_000_000  # training rows that the documents' hypothesis is about
 def judge(
     report: Any, key: str, found: Mapping[str, float] | None, criterion: Any, anchor: str, *, why: tuple[str, str] = ("", ""),
     metric: str = "r2", reported_as: str | None = None, **facts: Any,
-) -> None:  # fmt: skip
+) -> str:  # fmt: skip
     """Give `report` the verdict on a claim, or the reason `why` (zh, en) it is not tested where nothing was found.
 
     found  value, and low and high where there is an interval; facts: the three sentences and what they mention
@@ -36,9 +36,9 @@ def judge(
     if found is None:
         zh, en = (text.format(**facts) for text in why)
         report.not_tested(key, metric=metric, criterion=criterion, zh=zh, en=en, anchor=anchor, reported_as=reported_as)
-        return
+        return "not_tested"
     given = {name: found.get(name) for name in ("value", "low", "high")}
-    report.claim(key, metric=metric, criterion=criterion, anchor=anchor, reported_as=reported_as, **given, **facts)
+    return report.claim(key, metric=metric, criterion=criterion, anchor=anchor, reported_as=reported_as, **given, **facts)
 
 
 def finite(value: float) -> float | None:
@@ -52,10 +52,15 @@ def recipe(config: VitScalingConfig, pixels: int) -> pd.DataFrame:
     return pd.DataFrame([{"setting": k, "reported": f"{v}", "this_run": f"{here[k]}"} for k, v in DOCUMENT.items()])
 
 
-def epoch_table(history: pd.DataFrame, label_std: float, reported: Sequence[Sequence[float]], rows: int = 6) -> pd.DataFrame:
-    """Return epochs of the arms, evenly spaced, below the reported ones: arm, epoch, r2, mae_normalized, train_loss."""
+def epoch_table(
+    history: pd.DataFrame, label_std: float, reported: Mapping[str, Sequence[Sequence[float | None]]], rows: int = 6
+) -> pd.DataFrame:
+    """Return epochs of the arms, evenly spaced, below the reported ones: arm, epoch, r2, mae_normalized, train_loss.
+
+    reported  {arm: rows of those four figures}; None where the document has none
+    """
     names = ["epoch", "r2", "mae_normalized", "train_loss"]
-    frames = [pd.DataFrame(reported, columns=names).assign(arm="reported_run_1")]
+    frames = [pd.DataFrame(told, columns=names, dtype=float).assign(arm=f"reported_{arm}") for arm, told in reported.items()]
     for arm, part in history.groupby("arm", sort=False):
         part = part.iloc[np.unique(np.linspace(0, len(part) - 1, rows).astype(int))]
         part = part.assign(r2=part.val_r2, mae_normalized=part.val_mae / label_std, arm=arm)
@@ -76,6 +81,16 @@ def throughput(results: Results, point: Point) -> dict[str, float | None]:
 def reported_curves(rows: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
     """Return reported scaling curves {model: {n: R2}} as a frame: model, n_train, r2."""
     return pd.DataFrame([{"model": m, "n_train": n, "r2": r2} for m, curve in rows.items() for n, r2 in curve.items()])
+
+
+def beside_public(reported: Mapping[str, Mapping[int, float]], ladder: pd.DataFrame) -> pd.DataFrame:
+    """Return reported scaling curves {model: {n: R2}} beside this run's (fixed noise): model, n_train, reported_public, this_run."""
+    fixed = ladder[ladder.protocol == "fixed"].drop_duplicates(["model", "n_train"])  # the first seed
+    theirs = reported_curves(reported).rename(columns={"r2": "reported_public"})
+    both = theirs.merge(fixed[["model", "n_train", "r2"]].rename(columns={"r2": "this_run"}), "outer")
+    return both.sort_values(
+        ["model", "n_train"], key=lambda c: c.map({"vit": 0, "lightgbm": 1, "ridge": 2}) if c.name == "model" else c
+    )
 
 
 def scored(row: Mapping[str, Any]) -> dict[str, float]:
@@ -99,6 +114,31 @@ def arm_gain(results: Results, arm: str) -> dict[str, float] | None:
     """Return the paired gain of R2 of an ablation arm over Run 1; None where it was not run."""
     points = results.chosen("ablation", arm=arm)
     return gained(results, points[0], results.chosen("ablation", arm="run_1")[0]) if points else None
+
+
+def larger_gain(results: Results) -> dict[str, float] | None:
+    """Return the larger gain of R2 over Run 1 of a model twice as deep and one twice as wide; None where neither was run."""
+    found = [gain for arm in ("depth_double", "width_double") if (gain := arm_gain(results, arm))]
+    return max(found, key=lambda gain: gain["value"]) if found else None
+
+
+def late_rise(history: pd.DataFrame) -> dict[str, float] | None:
+    """Return what the validation R2 of Run 1 gains over its last quarter of epochs; None for fewer than four epochs."""
+    r2 = history[history.arm == "run_1"].val_r2.to_numpy()
+    return {"value": float(r2[-1] - r2[-1 - len(r2) // 4])} if len(r2) >= 4 else None
+
+
+def gap_shrinks(ladder: pd.DataFrame) -> dict[str, float] | None:
+    """Return the ViT's training-test gap at its smallest size less that at its largest (fixed noise); None with one size."""
+    gaps = ladder[(ladder.model == "vit") & (ladder.protocol == "fixed")].groupby("n_train").gap.first()
+    return {"value": float(gaps.iloc[0] - gaps.iloc[-1])} if len(gaps) > 1 else None
+
+
+def gap_of_protocols(ladder: pd.DataFrame) -> dict[str, float] | None:
+    """Return the ViT's training-test gap under fixed noise less that under fresh noise, at the largest size that has both."""
+    gaps = ladder[ladder.model == "vit"].groupby(["n_train", "protocol"]).gap.first().unstack()
+    both = gaps.dropna() if {"fixed", "fresh"} <= set(gaps) else gaps.iloc[:0]
+    return {"n": int(both.index[-1]), "value": float(both.fixed.iloc[-1] - both.fresh.iloc[-1])} if len(both) else None
 
 
 def augmentation_gain(results: Results) -> dict[str, float] | None:
@@ -128,15 +168,19 @@ def slope(table: pd.DataFrame) -> dict[str, float] | None:
     return {"value": rows.slope.iloc[0], "low": rows.low.iloc[0], "high": rows.high.iloc[0]} if len(rows) else None
 
 
+def crossing_at(results: Results) -> float | None:
+    """Return the n from which the ViT stays above LightGBM under fixed noise; None where it never does."""
+    curves, _ = results.curves()
+    return scaling.crossing(curves["fixed", "vit"], curves["fixed", "lightgbm"])
+
+
 def crossing_text(results: Results) -> dict[str, str]:
     """Say from which n the ViT stays above LightGBM under fixed noise, in both languages."""
-    curves, _ = results.curves()
-    vit, trees = curves["fixed", "vit"], curves["fixed", "lightgbm"]
-    n = scaling.crossing(vit, trees)
+    n, least = crossing_at(results), min(results.config.sizes)
     if n is None:
         return {"zh": "在本阶梯内未出现", "en": "not within this ladder"}
-    if n <= min(vit):
-        return {"zh": f"不晚于 n = {min(vit):,}", "en": f"at or below n = {min(vit):,}"}
+    if n <= least:
+        return {"zh": f"不晚于 n = {least:,}", "en": f"at or below n = {least:,}"}
     return {"zh": f"n ≈ {n:,.0f}", "en": f"n ≈ {n:,.0f}"}
 
 

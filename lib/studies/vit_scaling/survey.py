@@ -5,6 +5,7 @@ All of it needs a grid; with the users' files there is none.
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from lib import metrics
@@ -61,6 +62,16 @@ def ceilings(results: Results) -> pd.DataFrame:
     parameters = [grid.labels[:NUISANCE], grid.labels]
     stars = results.sets.parameters[: results.config.ceiling_stars]
     return ceiling_table(grid, frames.sigmas(grid, CEILING_MAGNITUDES), parameters=parameters, stars=stars)
+
+
+def beside_public(reported: Mapping[float, Sequence[float]], ceilings: pd.DataFrame, label: str) -> pd.DataFrame:
+    """Return reported ceilings beside this grid's without prior, read at the same S/N: snr, n_parameters, reported_public, this_run."""
+    rows, own = [], ceilings[(ceilings.label == label) & ~ceilings.prior].sort_values("snr")
+    for point in reported_ceilings(reported).itertuples():
+        curve = own[own.n_parameters == point.n_parameters]
+        here = np.interp(point.snr, curve.snr, curve.r2_max, left=np.nan, right=np.nan) if len(curve) else np.nan
+        rows.append({"snr": point.snr, "n_parameters": point.n_parameters, "reported_public": point.r2_max, "this_run": here})
+    return pd.DataFrame(rows)
 
 
 def reported_ceilings(reported: Mapping[float, Sequence[float]]) -> pd.DataFrame:
