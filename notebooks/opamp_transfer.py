@@ -139,6 +139,11 @@ report.hypothesis("H11", "校准后 {level:.0%} 区间的覆盖率与名义值�
 report.hypothesis("H12", "在全部标注下，物理特征带来的提升大于迁移。",
                   "With all labels physics features are worth more than transfer.")  # fmt: skip
 
+report.hypothesis("H13", "工艺 A 的直流增益集中在 {limit} 以下：至少 {share:.0%} 的设计低于它。",
+                  "The dc gain of process A is concentrated below {limit}: at least {share:.0%} of the designs lie there.", limit=100, share=0.9)  # fmt: skip
+report.hypothesis("H14", "两个工艺的直流增益几乎没有重叠：KS 距离不低于 {limit}。",
+                  "The dc gains of the two processes hardly overlap: their KS distance is {limit} or more.", limit=0.95)  # fmt: skip
+
 # %%
 report.hypothesis("I1", "逆向设计可用：对留出的设计要求，搜到的设计在独立评判下至少有 {share:.0%} 全部指标误差不超过 {within:.0%}。",
                   "Inverse design works: for at least {share:.0%} of the held-out specifications an independent judge finds every metric of the design within {within:.0%}.",
@@ -251,6 +256,23 @@ report.claim(
     refuted=("有 {value:.1%} 的设计低于该值，最小增益仅 {lowest:.3g}。", "{value:.1%} of the designs lie below; the smallest gain is {lowest:.3g}."),
     inconclusive=("低于该值的设计占 {value:.1%}（最小增益 {lowest:.3g}），样本不足以判定。",
                   "{value:.1%} of the designs lie below (smallest gain {lowest:.3g}); too few to tell."),
+)  # fmt: skip
+
+# %% tags=["nbval-check-output"]
+report.claim(
+    "H13", metric="share", **study.share_below(prepared, study.GAIN, 100, "source"), criterion=Criterion("gt", 0.9), anchor="fig-outputs",
+    reported_as="opamp_transfer.document.gain_a_below",
+    supported=("源工艺有 {value:.1%} 的设计低于该值。", "{value:.1%} of the source designs lie below."),
+    refuted=("源工艺只有 {value:.1%} 的设计低于该值。", "Only {value:.1%} of the source designs lie below."),
+    inconclusive=("源工艺低于该值的设计占 {value:.1%}，不足以判定。", "{value:.1%} of the source designs lie below: too close to tell."),
+)  # fmt: skip
+
+# %% tags=["nbval-check-output"]
+report.claim(
+    "H14", metric="ks", **study.distance(prepared, study.GAIN), criterion=Criterion("gt", 0.95), anchor="fig-outputs",
+    supported=("两者的 KS 距离为 {value:.3f}。", "Their KS distance is {value:.3f}."),
+    refuted=("两者的 KS 距离为 {value:.3f}，仍有明显重叠。", "Their KS distance is {value:.3f}: they do overlap."),
+    inconclusive=("KS 距离 {value:.3f} 不足以下结论。", "A KS distance of {value:.3f} decides nothing."),
 )  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]

@@ -17,7 +17,18 @@ from lib.studies.opamp_transfer.arms import Lab
 from lib.studies.opamp_transfer.bench import build
 from lib.studies.opamp_transfer.comparison import STEADY, best, evaluate, held_out, scores
 from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.data import Prepared, alignment, cleaning, lowest, middle, prepare, share_below, shift, skewness
+from lib.studies.opamp_transfer.data import (
+    Prepared,
+    alignment,
+    cleaning,
+    distance,
+    lowest,
+    middle,
+    prepare,
+    share_below,
+    shift,
+    skewness,
+)
 from lib.studies.opamp_transfer.publish import fit_model, save
 from lib.studies.opamp_transfer.scope import GAIN
 from lib.studies.opamp_transfer.stages import curves
@@ -49,7 +60,7 @@ def open_lab(config: Config, prepared: Prepared, runtime: Runtime) -> Lab:
 
 __all__ = [
     "GAIN", "STEADY", "Config", "Lab", "Prepared", "advice", "alignment", "answer", "averages", "best", "budget_table", "budgets",
-    "calibration_table", "chosen", "cleaning", "coral_gap", "coverage_gap", "curves", "disagreements", "effect_table", "evaluate", "few_clause",
+    "calibration_table", "chosen", "cleaning", "coral_gap", "coverage_gap", "curves", "disagreements", "distance", "effect_table", "evaluate", "few_clause",
     "few_gap", "few_labels", "fit_model", "gap", "hard_designs", "hardest", "held_out", "interval", "key_facts",
     "last_help", "left_out", "log_gap", "logarithm", "lowest", "member_names", "method_table", "middle", "of", "open_lab",
     "prepare", "save", "scalers", "score_table", "scores", "share_below", "shift", "skewness", "strongest_shift", "sweep",

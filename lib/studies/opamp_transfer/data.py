@@ -123,13 +123,21 @@ def _compare(prepared: Prepared, columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def share_below(prepared: Prepared, metric: str, limit: float) -> dict[str, Any]:
-    """Return the share of target designs with `metric` below `limit` and its 95 % Wilson interval; untested where it is absent."""
+def share_below(prepared: Prepared, metric: str, limit: float, process: str = "target") -> dict[str, Any]:
+    """Return the share of a process's designs with `metric` below `limit` and its 95 % Wilson interval; untested where it is absent."""
     if metric not in prepared.targets:
         return absent(metric)
-    count = int((prepared.target[metric] < limit).sum())
-    interval = stats.binomtest(count, len(prepared.target)).proportion_ci(method="wilson")
-    return {"value": count / len(prepared.target), "low": float(interval.low), "high": float(interval.high)}
+    values = getattr(prepared, process)[metric]
+    count = int((values < limit).sum())
+    interval = stats.binomtest(count, len(values)).proportion_ci(method="wilson")
+    return {"value": count / len(values), "low": float(interval.low), "high": float(interval.high)}
+
+
+def distance(prepared: Prepared, metric: str) -> dict[str, Any]:
+    """Return the Kolmogorov-Smirnov distance of `metric` between the processes; untested where it is absent."""
+    if metric not in prepared.targets:
+        return absent(metric)
+    return {"value": float(stats.ks_2samp(prepared.source[metric], prepared.target[metric]).statistic)}
 
 
 def lowest(prepared: Prepared, metric: str) -> float:
