@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from lib.plots import CYCLE, axes, colour, styled
 
@@ -34,6 +35,7 @@ def distributions(source: pd.DataFrame, target: pd.DataFrame, columns: list[str]
             palette={"source": colour("source"), "target": colour("target")}, log_scale=name in (log or []), legend=ax is grid.flat[0],
         )  # fmt: skip
         ax.set(xlabel=label(name), ylabel="density")
+        ax.xaxis.set_minor_formatter(NullFormatter())  # within a decade its labels would overlap
     for ax in list(grid.flat)[len(columns) :]:
         ax.set_visible(False)
     return figure

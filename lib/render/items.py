@@ -108,7 +108,10 @@ def provenance(results: dict[str, Any]) -> str:
         [{"zh": "数据", "en": "data"}, f"{d['source']}: {d['name']}"],
         [{"zh": "数据指纹", "en": "data fingerprint"}, d["fingerprint"]],
         [{"zh": "设备", "en": "device"}, device],
-        [{"zh": "用时", "en": "wall time"}, f"{p['seconds']:.0f} s"],
+        [
+            {"zh": "用时（不含取自缓存的步骤）", "en": "wall time (without steps found in the run cache)"},
+            f"{p['seconds']:.0f} s",
+        ],
         [{"zh": "软件版本", "en": "packages"}, packages],
     ]
     head = [{"zh": "项目", "en": "item"}, {"zh": "内容", "en": "content"}]
