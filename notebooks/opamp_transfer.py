@@ -145,6 +145,17 @@ report.hypothesis("H14", "两个工艺的直流增益几乎没有重叠：KS 距
                   "The dc gains of the two processes hardly overlap: their KS distance is {limit} or more.", limit=0.95)  # fmt: skip
 
 # %%
+report.hypothesis("H15", "ugf 与 cmrr 高度偏斜：偏度的绝对值都不低于 {limit}。",
+                  "The ugf and the cmrr are highly skewed: each has a skewness of {limit} or more in absolute value.", limit=1.0)  # fmt: skip
+report.hypothesis("H16", "log1p 使这两个指标更接近对称：偏度的绝对值都变小。",
+                  "log1p brings both closer to symmetry: the skewness of each becomes smaller in absolute value.")  # fmt: skip
+report.hypothesis(
+    "H17",
+    "损失中的 R² 项有帮助：内部验证的 R² 提高。",
+    "The R² term of the loss helps: R² on the inner validation split rises.",
+)
+
+# %%
 report.hypothesis("I1", "逆向设计可用：对留出的设计要求，搜到的设计在独立评判下至少有 {share:.0%} 全部指标误差不超过 {within:.0%}。",
                   "Inverse design works: for at least {share:.0%} of the held-out specifications an independent judge finds every metric of the design within {within:.0%}.",
                   share=0.8, within=0.05)  # fmt: skip
@@ -285,6 +296,21 @@ report.claim(
 skewness = study.skewness(prepared)
 report.figure("skew", plots.skew(skewness), "取对数前后的偏度。", "Skewness before and after the logarithm.")
 report.table("skewness", skewness, "源工艺输出的偏度。", "Skewness of the source outputs.", source=study.skewness)
+
+# %% tags=["nbval-check-output"]
+skewed = study.skew_of_tails(skewness)
+report.claim(
+    "H15", metric="skewness", **skewed["raw"], criterion=Criterion("gt", 1.0), anchor="fig-skew",
+    supported=("偏度最小的 {name} 也有 {value:.2f}。", "Even {name}, the least skewed, has {value:.2f}."),
+    refuted=("{name} 的偏度只有 {value:.2f}。", "{name} has a skewness of only {value:.2f}."),
+    inconclusive=("{name} 的偏度 {value:.2f} 不足以下结论。", "{value:.2f} for {name} decides nothing."),
+)  # fmt: skip
+report.claim(
+    "H16", metric="skewness", **skewed["less"], criterion=Criterion("gt", 0.0), anchor="fig-skew",
+    supported=("偏度减小最少的 {name} 也减小了 {value:.2f}。", "Even for {name}, which gains least, it falls by {value:.2f}."),
+    refuted=("{name} 的偏度没有减小（变化 {value:+.2f}）。", "For {name} it does not fall ({value:+.2f})."),
+    inconclusive=("{name} 的偏度变化 {value:+.2f}，不足以下结论。", "For {name} it moves by {value:+.2f}, which decides nothing."),
+)  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
 # ### 各方法的比较
@@ -434,6 +460,14 @@ report.claim(
     supported=("权重 {weight} 的 CORAL 使 NLL 降低 {value:.3f}。", "CORAL with weight {weight} lowers the NLL by {value:.3f}."),
     refuted=("权重 {weight} 的 CORAL 没有好处：NLL 变化 {value:.3f}。", "CORAL with weight {weight} does no good: the NLL changes by {value:.3f}."),
     inconclusive=("权重 {weight} 的 CORAL 使 NLL 变化 {value:.3f}，区间包含零。", "CORAL with weight {weight} changes the NLL by {value:.3f}; the interval holds zero."),
+)  # fmt: skip
+
+# %% tags=["nbval-check-output"]
+report.claim(
+    "H17", metric="delta_r2", **study.r2_term_gap(sweep), criterion=Criterion("gt", 0.0), anchor="fig-sweep", weight=max(config.alpha_grid),
+    supported=("权重 {weight} 的 R² 项使 R² 提高 {value:.4f}。", "The R² term with weight {weight} raises R² by {value:.4f}."),
+    refuted=("权重 {weight} 的 R² 项没有好处：R² 变化 {value:+.4f}。", "The R² term with weight {weight} does no good: R² changes by {value:+.4f}."),
+    inconclusive=("权重 {weight} 的 R² 项使 R² 变化 {value:+.4f}，区间包含零。", "The R² term with weight {weight} changes R² by {value:+.4f}; the interval holds zero."),
 )  # fmt: skip
 
 # %% tags=["nbval-check-output"]

@@ -12,6 +12,8 @@ from lib.studies.opamp_transfer.answers import (
     key_facts,
     left_out,
     log_gap,
+    r2_term_gap,
+    skew_of_tails,
 )
 from lib.studies.opamp_transfer.arms import Lab
 from lib.studies.opamp_transfer.bench import build
@@ -63,6 +65,6 @@ __all__ = [
     "calibration_table", "chosen", "cleaning", "coral_gap", "coverage_gap", "curves", "disagreements", "distance", "effect_table", "evaluate", "few_clause",
     "few_gap", "few_labels", "fit_model", "gap", "hard_designs", "hardest", "held_out", "interval", "key_facts",
     "last_help", "left_out", "log_gap", "logarithm", "lowest", "member_names", "method_table", "middle", "of", "open_lab",
-    "prepare", "save", "scalers", "score_table", "scores", "share_below", "shift", "skewness", "strongest_shift", "sweep",
+    "prepare", "r2_term_gap", "save", "scalers", "score_table", "scores", "share_below", "shift", "skew_of_tails", "skewness", "strongest_shift", "sweep",
     "worst_metric",
 ]  # fmt: skip

@@ -26,14 +26,38 @@ def few_labels(config: Config) -> int:
 
 def coral_gap(sweep: pd.DataFrame) -> dict[str, Any]:
     """Return by how much the largest CORAL weight lowers the inner likelihood loss against the smallest, paired by split."""
-    part = sweep[sweep.parameter == "lambda_coral"]
-    least, most = part.value.min(), part.value.max()
-    if least == most:
+    return _sweep_gap(sweep, "lambda_coral", "nll", -1)
+
+
+def r2_term_gap(sweep: pd.DataFrame) -> dict[str, Any]:
+    """Return by how much the largest weight of the R2 term raises the inner R2 against the smallest, paired by split."""
+    return _sweep_gap(sweep, "alpha_r2", "r2", 1)
+
+
+def _sweep_gap(sweep: pd.DataFrame, parameter: str, score: str, sign: int) -> dict[str, Any]:
+    part = sweep[sweep.parameter == parameter]
+    least, most = (part[part.value == v] for v in (part.value.min(), part.value.max()))
+    if part.value.nunique() < 2:
         return untested(
-            "只扫描了一个 CORAL 权重，没有可比较的对象。",
-            "Only one weight of CORAL was swept: there is nothing to compare it with.",
+            f"只扫描了一个权重（{parameter}），没有可比较的对象。",
+            f"Only one weight ({parameter}) was swept: there is nothing to compare it with.",
         )
-    return gap(part[part.value == least], part[part.value == most], "nll")
+    return gap(*(most, least)[::sign], score)
+
+
+TAILED = ("ugf", "cmrr")  # the metrics that the document calls highly skewed
+
+
+def skew_of_tails(skewness: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return, of the ugf and the cmrr, the least skewness as measured and the least that log1p takes off it."""
+    tails = skewness[skewness.metric.isin(TAILED)]
+    if tails.empty:
+        return dict.fromkeys(("raw", "less"), untested("数据中没有 ugf 和 cmrr。", "The data have neither ugf nor cmrr."))
+    raw, after = tails.skew_raw.abs(), tails.skew_log.abs()
+    return {
+        "raw": {"value": float(raw.min()), "name": tails.metric[raw.idxmin()]},
+        "less": {"value": float((raw - after).min()), "name": tails.metric[(raw - after).idxmin()]},
+    }
 
 
 def log_gap(logarithm: pd.DataFrame) -> dict[str, Any]:
