@@ -290,6 +290,8 @@ SPECTRA = {
         lambda t: denoise(t, lambda f: [replaced(n, lambda a: a[..., :3])(f) for n in (WAVE, FLUX, ERROR)]),
         "3 pixels; the denoiser needs 4",
     ),
+    "denoise: nanometres": (lambda t: denoise(t, replaced(WAVE, lambda a: a / 10)), "Angstrom"),
+    "denoise: beyond float32": (lambda t: denoise(t, replaced(FLUX, lambda a: a.astype(float) * 1e300)), "inf at row 0"),
     "denoise: NaN": (
         lambda t: denoise(t, replaced(ERROR, lambda a: a * np.nan)),
         r"in\.h5: 'dataset/arrays/error/value' is nan at row 0",

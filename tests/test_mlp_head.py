@@ -7,7 +7,7 @@ from latent_cases import DENOISER, SMALL, runtime
 from lib import denoising, paths
 from lib import workflow as flow
 from lib.data.sets import PROBE_STREAM, open_set
-from lib.files import write_json
+from lib.files import read_json, write_json
 from lib.metrics import r2
 from lib.models.blindspot import save_pretrained
 from lib.probes import fit_ridge
@@ -144,6 +144,12 @@ def test_published_head_predicts_a_users_file_in_its_order(ran, tmp_path, capsys
     other.source.write_hdf5(tmp_path / "user.h5")
     assert main([*words, "--device", "cpu"]) == 1
     assert "miss the model's" in capsys.readouterr().err
+    recipe = read_json(tmp_path / "head.json")
+    write_json(tmp_path / "head.json", recipe | {"pooling": "global_mean"})
+    assert main([*words, "--device", "cpu"]) == 1
+    said = capsys.readouterr().err
+    assert "head.json is damaged" in said
+    assert len(said.splitlines()) == 1
 
 
 def test_an_encoder_from_other_noise_or_a_missing_one_is_refused(ran, tmp_path):

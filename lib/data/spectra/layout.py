@@ -76,7 +76,7 @@ def blocks(
     total = len(file[FLUX])
     for start in range(0, total, size):
         rows = slice(start, min(start + size, total))
-        with legible(file.filename):
+        with legible(file.filename), np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is told below
             parts = [np.asarray(file[name][rows], np.float32)[:, pixels] for name in names]
         for name, values in zip(names, parts, strict=True):
             good = np.isfinite(values) if name == FLUX else np.isfinite(values) & (values >= 0)

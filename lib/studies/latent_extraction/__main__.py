@@ -12,6 +12,7 @@ from lib import denoising, paths
 from lib import runtime as rt
 from lib.commands import end
 from lib.data.spectra.layout import FLUX, blocks, check_shapes, opened, read_wave
+from lib.data.units import check_units
 from lib.files import check_output, replacing
 from lib.models.blindspot import BlindSpotDenoiser, load_pretrained
 from lib.studies.latent_extraction.config import LatentExtractionConfig
@@ -53,7 +54,9 @@ def copy_tables(source: h5py.Group, target: h5py.Group) -> None:
 def denoised_blocks(source: h5py.File, denoiser: BlindSpotDenoiser) -> Iterator[tuple[slice, denoising.Denoised]]:
     """Read, check and denoise block by block, so that memory stays bounded."""
     device = next(denoiser.parameters()).device
-    pixels = len(read_wave(source))
+    wave = read_wave(source)
+    check_units({"wave": wave}, source.filename)
+    pixels = len(wave)
     if pixels < denoiser.config.min_length:
         raise ValueError(f"{source.filename}: {pixels} pixels; the denoiser needs {denoiser.config.min_length}.")
     for rows, parts in blocks(source, ROWS):

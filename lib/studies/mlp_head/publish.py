@@ -41,8 +41,9 @@ def load(folder: Path, device: torch.device) -> tuple[EncoderAndHead, dict]:
     denoiser, head = load_pretrained(folder / denoising.WEIGHTS), load_head(folder / HEAD)
     with legible(folder / RECIPE, "a recipe"):
         edges = recipe.get("edges", "adaptive")  # recipes before `edges` was a parameter have none
-        model = EncoderAndHead(denoiser, recipe["layer"], recipe["pooling"], recipe["direction"], head, edges)
-    return model.to(device).eval(), recipe
+        model = EncoderAndHead(denoiser, recipe["layer"], recipe["pooling"], recipe["direction"], head, edges).eval()
+        model(*torch.ones(2, 1, len(recipe["wave_aa"])))  # pooled latents that do not fit the head are found out here
+    return model.to(device), recipe
 
 
 def pixels_of(file: h5py.File, recipe: dict) -> np.ndarray:
