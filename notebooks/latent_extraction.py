@@ -415,12 +415,12 @@ report.text(
 )  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
-# 若 sigma 由无噪流量算出，误差向量本身就会泄漏标签；这里的 sigma 来自参考星与天光，只用误差向量的对照验证了这一点。
+# 若 sigma 由无噪流量算出，误差向量本身就会泄漏标签；这里的 sigma 来自参考星与天光，是否仍有泄漏由只用误差向量的对照检验（H13）。
 # E1 与 E2 在这里使用每轮重抽的噪声，严格说并非纯自监督：它们见过同一颗星的多个噪声样本。
 
 # %% [markdown] tags=["lang-en"]
 # A sigma computed from the noiseless flux would leak the label through the error vector; here sigma comes from a reference star plus
-# sky, and the error-only control checks it. E1 and E2 are trained here with noise drawn anew every epoch, so that they see one star
+# sky, and the error-only control (H13) tests whether it still leaks. E1 and E2 are trained here with noise drawn anew every epoch, so that they see one star
 # under many noises: not strictly self-supervised.
 
 # %% [markdown] tags=["lang-zh"]

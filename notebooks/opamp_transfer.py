@@ -674,7 +674,7 @@ report.text(advice["zh"], advice["en"])
 # %% [markdown] tags=["lang-zh"]
 # - 长尾指标的 R² 由少数几个设计决定，换一个划分就会摇摆。因此取对数的指标同时给出 ln-R²，区间来自多个划分种子。
 #   这些划分共用同一批设计，彼此并不独立，区间偏窄。
-# - 漂移在“给定尺寸时的输出”里，不在输入里。对齐特征分布的方法（CORAL）因此没有多少可对齐的东西。
+# - 输入对齐（H1）而输出漂移（H2）时，漂移只在“给定尺寸时的输出”里，对齐特征分布的方法（CORAL）就没有多少可对齐的东西；它有没有用见 H8。
 # - 紧凑配方用更小的网络、更大且按余弦下降的学习率、更多的步数：目标标注只有几百个，原文的学习率和轮数在这么少的步数里走不远。
 #   它训练到底，不做早停，也就不必为早停牺牲训练行。
 # - 公开记录中的分数在用于早停的同一批行上评出，偏乐观；本页评分用的设计没有参与任何训练和选择。
@@ -683,7 +683,8 @@ report.text(advice["zh"], advice["en"])
 # - A few designs decide the R² of a heavy-tailed metric, so that it swings from split to split. Wherever a logarithm is modelled the
 #   ln-R² stands beside it, and intervals run over several split seeds. These splits share their designs and are not independent: the
 #   intervals are on the narrow side.
-# - The shift is in the outputs given the sizes, not in the sizes. Methods that align feature distributions (CORAL) have little to align.
+# - Where the inputs are aligned (H1) and the outputs shift (H2), the shift is in the outputs given the sizes, and methods that align feature
+#   distributions (CORAL) have little to align; H8 tells whether CORAL helped.
 # - The compact recipe has smaller networks, a larger learning rate that falls as a cosine, and more steps: with a few hundred labels the
 #   document's rate and epochs do not get far. It trains to the end instead of stopping early, and spends no training rows on that.
 # - The public logs score the very rows that they stopped early on, which flatters them; the designs scored here took no part in any fit
@@ -701,7 +702,7 @@ report.text(*study.disagreements(prepared, below, inversion.out_of_range(feasibl
 # %% [markdown] tags=["lang-zh"]
 # ## 5 结论与下一步
 # - **标注充足时**先做物理特征，再用高斯过程或小网络的集成；是否迁移看 H6，差别很小时不值得为它维护源模型。
-# - **标注稀少时**最值得一试的迁移，是把源模型的预测当作特征交给高斯过程；它与微调相比如何、优势维持到多少标注，见“需要多少目标标注”。
+# - **标注稀少时**可以先试把源模型的预测当作特征交给高斯过程；它与微调相比如何、优势维持到多少标注，见“需要多少目标标注”。
 # - **不确定度**必须校准后再用：发布模型的标准差已在折外预测上校准。
 # - **逆向设计**先看可行性诊断，再搜索；有仿真器时用仿真确认，没有时只能信独立模型，把它当作参考。
 #
