@@ -129,16 +129,16 @@ def stages(df: pd.DataFrame) -> Any:
 
 @styled
 def sweep(df: pd.DataFrame) -> Any:
-    """Draw validation likelihood and R2 against the swept loss weights, every split seed a thin line."""
+    """Draw validation likelihood, R2 and the loss's largest rise at each swept value, every split seed a thin line."""
+    labels = {"nll": "NLL (nats per value)", "r2": "R² (scaled)", "rise": "largest rise of the loss"}
     names = list(dict.fromkeys(df.parameter))
-    figure, grid = plt.subplots(len(names), 2, figsize=(8, 2.6 * len(names)), squeeze=False)
-    for (i, name), (j, column) in product(enumerate(names), enumerate(("nll", "r2"))):
-        ax, part = grid[i, j], df[df.parameter == name]
-        for _, one in part.groupby("seed"):
-            ax.plot(one.value, one[column], color="0.7", lw=0.8)
-        mean = part.groupby("value")[column].mean()
-        ax.plot(mean.index, mean, "o-", color=colour("target"))
-        ax.set(xlabel=name, ylabel={"nll": "validation NLL (nats per value)", "r2": "validation R² (scaled)"}[column])
+    figure, grid = plt.subplots(len(names), len(labels), figsize=(9, 2.4 * len(names)), squeeze=False)
+    for (i, name), (j, column) in product(enumerate(names), enumerate(labels)):
+        ax, part = grid[i, j], df[df.parameter == name].pivot(index="value", columns="seed", values=column)
+        places = range(len(part))
+        ax.plot(places, part, color="0.7", lw=0.8)
+        ax.plot(places, part.mean(axis=1), "o-", color=colour("target"))
+        ax.set(xlabel=name, ylabel=labels[column], xticks=places, xticklabels=[f"{v:g}" for v in part.index])
     figure.tight_layout()
     return figure
 

@@ -1,5 +1,6 @@
-"""What each ingredient is worth: loss weights, scalers, the logarithm, and the number of target labels."""
+"""What each ingredient is worth: loss weights, clipping, L2-SP, scalers, the logarithm, and the number of target labels."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
@@ -28,6 +29,8 @@ BUDGET_ARMS = (
 )  # fmt: skip
 FEW = 200  # with fewer labels an epoch has too few steps: there are more epochs then, up to MORE times as many
 MORE = 3
+NO_CLIP = 0.0  # how the sweep writes that gradients are not clipped
+Pair = tuple[float, float]  # weights of CORAL and of the R2 loss
 
 
 def cached(name: str, lab: Lab, compute: Callable[[], pd.DataFrame], **settings) -> pd.DataFrame:
@@ -66,37 +69,72 @@ def clipped(lab: Lab, mean: np.ndarray, s: int) -> np.ndarray:
 
 
 def sweep(lab: Lab) -> pd.DataFrame:
-    """Sweep the weights of CORAL and of the R2 loss, one at a time, all networks in one stack; one inner fold validates.
+    """Sweep the weights of CORAL and of the R2 loss, one at a time, and train once without clipping; one inner fold validates.
 
-    Returns parameter, value, seed, and on the inner fold nll (nats per value) and r2 (mean over outputs, scaled).
+    Returns parameter, value, seed, and on the inner fold nll (nats per value), r2 (mean over outputs, scaled) and
+    rise (the loss's largest rise between two evaluations, 0 where it only falls).
     """
     return cached("opamp_sweep", lab, lambda: _sweep(lab))
 
 
 def _sweep(lab: Lab) -> pd.DataFrame:
+    config = lab.config
+    default = (config.lambda_coral, config.alpha_r2)
+    points = {("lambda_coral", v): (v, default[1]) for v in sorted({*config.lambda_grid, default[0]})}
+    points |= {("alpha_r2", v): (default[0], v) for v in sorted({*config.alpha_grid, default[1]})}
+    points[("clip", config.clip)] = default
+    clipped = _aligned(lab, list(dict.fromkeys(points.values())), config.clip)
+    found = {p: clipped[w] for p, w in points.items()} | {("clip", NO_CLIP): _aligned(lab, [default], math.inf)[default]}
+    return pd.DataFrame([{"parameter": p, "value": v, **row} for (p, v), rows in found.items() for row in rows])
+
+
+def _aligned(lab: Lab, pairs: Sequence[Pair], clip: float) -> dict[Pair, list[dict[str, float]]]:
+    """Train AlignHeteroMLP for every pair of weights and split as one stack; return the inner fold's scores by pair."""
     config, how = lab.config, networks.recipe(lab.config, "compact")
-    points = [("lambda_coral", v, v, config.alpha_r2) for v in config.lambda_grid]
-    points += [("alpha_r2", v, config.lambda_coral, v) for v in config.alpha_grid]
     learn, trained = training(lab, 0), lab.sources("physics", "compact")
-    grid = list(product(points, range(len(learn))))
+    grid = list(product(pairs, range(len(learn))))
+    held = [np.flatnonzero(folds == 0) for folds in lab.bench.inner]
     rows = networks.Rows(
         lab.bench.x["physics"], lab.bench.y, [learn[s] for _, s in grid], [config.seed + 1000 * s for _, s in grid],
-        source_x=lab.bench.source_x["physics"], device=str(lab.runtime.device),
+        [held[s] for _, s in grid], source_x=lab.bench.source_x["physics"], device=str(lab.runtime.device),
     )  # fmt: skip
     fresh = networks.fresh("hetero", trained[0].config, rows.seeds)
     nets = [start_from(net, trained[s % len(trained)]) for net, (_, s) in zip(fresh, grid, strict=True)]
-    hyper = {"lambda": [p[2] for p, _ in grid], "alpha": [p[3] for p, _ in grid]}
-    nets = rows.fit(nets, networks.aligned, how.train, hyper=hyper).nets
-    out = []
-    for (point, s), (mean, sd) in zip(grid, networks.predict(nets, rows.x), strict=True):
-        held = lab.bench.inner[s] == 0
-        out.append({"parameter": point[0], "value": point[1], "seed": s} | _inner(lab.bench.y[held], mean[held], sd[held]))
-    return pd.DataFrame(out)
+    hyper = {"lambda": [pair[0] for pair, _ in grid], "alpha": [pair[1] for pair, _ in grid]}
+    fit = rows.fit(nets, networks.aligned, replace(how.train, clip=clip), hyper=hyper)
+    rise = fit.curves.groupby("network").val.apply(lambda val: max(0.0, val.diff().max()))
+    out: dict[Pair, list[dict[str, float]]] = {pair: [] for pair in pairs}
+    for k, ((pair, s), (mean, sd)) in enumerate(zip(grid, networks.predict(fit.nets, rows.x), strict=True)):
+        out[pair].append({"seed": s, "rise": rise[k]} | _inner(lab.bench.y[held[s]], mean[held[s]], sd[held[s]]))
+    return out
 
 
 def _inner(y: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> dict[str, float]:
     nll = heteroscedastic_nll(*(torch.from_numpy(np.asarray(v, float)) for v in (mean, 2 * np.log(sd), y)))
     return {"nll": float(nll), "r2": float(r2_score(y, mean))}
+
+
+def held_back(lab: Lab) -> pd.DataFrame:
+    """Fine-tune the two-headed network with the weight of L2-SP and without: l2sp, seed, metric, scores."""
+    return cached("opamp_l2sp", lab, lambda: _held_back(lab))
+
+
+def _held_back(lab: Lab) -> pd.DataFrame:
+    trained, how = lab.sources("physics", "compact"), networks.recipe(lab.config, "compact")
+    out = []
+    for weight in dict.fromkeys((lab.config.l2sp, 0.0)):
+        config = lab.config.model_copy(update={"l2sp": weight})
+        rows = _plain_rows(lab, lab.bench.x["physics"], lab.bench.y)
+        nets = networks.fit_method("dual_head", rows, config, how, trained[0].config, trained)
+        means = [clipped(lab, mean, s) for s, (mean, _) in enumerate(networks.predict(nets, rows.x))]
+        out.append(scored(lab, means).assign(l2sp=weight))
+    return pd.concat(out, ignore_index=True)
+
+
+def _plain_rows(lab: Lab, x: np.ndarray, y: np.ndarray) -> networks.Rows:
+    """Return every split's training rows of x and y, a seed for each."""
+    learn = training(lab)
+    return networks.Rows(x, y, learn, [lab.config.seed + s for s in range(len(learn))], device=str(lab.runtime.device))
 
 
 def scalers(lab: Lab) -> pd.DataFrame:
@@ -116,8 +154,7 @@ def _scalers(lab: Lab) -> pd.DataFrame:
         own = [(bench.y[r].mean(0), bench.y[r].std(0)) for r in learn]
         own = own if scaling == "each_process" else [(np.zeros(bench.y.shape[1]), np.ones(bench.y.shape[1]))] * len(learn)
         y = np.stack([(bench.y - m) / s for m, s in own])
-        rows = networks.Rows(bench.x["physics"], y, learn, [lab.config.seed + s for s in range(len(learn))],
-                             device=str(lab.runtime.device))  # fmt: skip
+        rows = _plain_rows(lab, bench.x["physics"], y)
         how, sizes = networks.recipe(lab.config, "compact"), trained[0].config
         nets = networks.fit_method("fine_tune", rows, lab.config, how, sizes, trained)
         tuned = [mean for mean, _ in networks.predict(nets, rows.x)]
@@ -129,22 +166,29 @@ def _scalers(lab: Lab) -> pd.DataFrame:
 
 
 def logarithm(lab: Lab) -> pd.DataFrame:
-    """Compare the target-only network with and without log1p of the heavy-tailed outputs; returns scale, seed, metric, scores."""
+    """Compare the target-only network with log1p of the heavy-tailed outputs, without it, and with nothing standardised.
+
+    Returns scale (log1p, linear, unscaled: inputs and outputs as they are, log1p kept), seed, metric and scores.
+    """
     return cached("opamp_logarithm", lab, lambda: _logarithm(lab))
 
 
 def _logarithm(lab: Lab) -> pd.DataFrame:
     bench, names, how = lab.bench, lab.prepared.targets, networks.recipe(lab.config, "compact")
     plain = Scaler.fit(lab.prepared.source.iloc[bench.source_rows[0]], names)
-    learn, out = training(lab), []
-    both = (("log1p", bench.y_scaler), ("linear", plain))
-    for scale, scaler in both if lab.prepared.log_targets else both[1:]:
+    none = {"mean": [0.0] * len(names), "scale": [1.0] * len(names)}
+    x, inputs = bench.x["physics"], bench.inputs.physics
+    both = {"log1p": (x, bench.y_scaler), "linear": (x, plain)}
+    kinds = (both if lab.prepared.log_targets else {"linear": both["linear"]}) | {
+        "unscaled": (x * inputs.scale + inputs.mean, bench.y_scaler.model_copy(update=none))
+    }
+    out = []
+    for scale, (features, scaler) in kinds.items():
         y = scaler.transform(lab.prepared.target)
-        rows = networks.Rows(bench.x["physics"], y, learn, [lab.config.seed + s for s in range(len(learn))],
-                             device=str(lab.runtime.device))  # fmt: skip
+        rows = _plain_rows(lab, features, y)
         nets = networks.fit_method("mlp", rows, lab.config, how, how.sizes(rows.x.shape[1], len(names), None), [])
         means = [mean for mean, _ in networks.predict(nets, rows.x)]
-        means = [np.clip(m, y[r].min(0), y[r].max(0)) for m, r in zip(means, learn, strict=True)]
+        means = [np.clip(m, y[r].min(0), y[r].max(0)) for m, r in zip(means, rows.rows, strict=True)]
         out.append(scored(lab, means, scaler).assign(scale=scale))
     return pd.concat(out, ignore_index=True)
 

@@ -1,4 +1,4 @@
-"""What the page concludes: gaps that judge its claims, what these data leave unasked, key numbers and the clauses of its answer."""
+"""What the page concludes: what these data leave unasked, key numbers and the clauses of its answer."""
 
 from typing import Any
 
@@ -6,77 +6,17 @@ import pandas as pd
 from scipy import stats
 
 from lib.data.opamp_features import devices
+from lib.studies.opamp_transfer.claims import few_labels
 from lib.studies.opamp_transfer.comparison import Outcome
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared
-from lib.studies.opamp_transfer.scope import GAIN, HARD, SKEWED, untested
-from lib.studies.opamp_transfer.tables import budget_gap, gap, of, reported_path
+from lib.studies.opamp_transfer.scope import GAIN, HARD, SKEWED
+from lib.studies.opamp_transfer.tables import of, reported_path
 
-FEW_METHOD = "gp_source_features"  # the transfer method that is asked what a few labels are worth
 DOCUMENT_LOGS = ("ugf", "cmrr")  # the metrics that the document takes the logarithm of
 TELLING = 1e-3  # a difference in R2 below this is negligible, however certain its sign
 CARRIES = 0.9  # worst R2 from which a model of A alone serves B
 Words = dict[str, str]  # {"zh": ..., "en": ...}
-
-
-def few_labels(config: Config) -> int:
-    """Return the label budget of the claim about few labels: the second of the list, or the only one."""
-    return config.budgets[:2][-1]
-
-
-def coral_gap(sweep: pd.DataFrame) -> dict[str, Any]:
-    """Return by how much the largest CORAL weight lowers the inner likelihood loss against the smallest, paired by split."""
-    return _sweep_gap(sweep, "lambda_coral", "nll", -1)
-
-
-def r2_term_gap(sweep: pd.DataFrame) -> dict[str, Any]:
-    """Return by how much the largest weight of the R2 term raises the inner R2 against the smallest, paired by split."""
-    return _sweep_gap(sweep, "alpha_r2", "r2", 1)
-
-
-def _sweep_gap(sweep: pd.DataFrame, parameter: str, score: str, sign: int) -> dict[str, Any]:
-    part = sweep[sweep.parameter == parameter]
-    least, most = (part[part.value == v] for v in (part.value.min(), part.value.max()))
-    if part.value.nunique() < 2:
-        return untested(
-            f"只扫描了一个权重（{parameter}），没有可比较的对象。",
-            f"Only one weight ({parameter}) was swept: there is nothing to compare it with.",
-        )
-    return gap(*(most, least)[::sign], score)
-
-
-TAILED = ("ugf", "cmrr")  # the metrics that the document calls highly skewed
-
-
-def skew_of_tails(skewness: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return, of the ugf and the cmrr, the least skewness as measured and the least that log1p takes off it."""
-    tails = skewness[skewness.metric.isin(TAILED)]
-    if tails.empty:
-        return dict.fromkeys(("raw", "less"), untested("数据中没有 ugf 和 cmrr。", "The data have neither ugf nor cmrr."))
-    raw, after = tails.skew_raw.abs(), tails.skew_log.abs()
-    return {
-        "raw": {"value": float(raw.min()), "name": tails.metric[raw.idxmin()]},
-        "less": {"value": float((raw - after).min()), "name": tails.metric[(raw - after).idxmin()]},
-    }
-
-
-def log_gap(logarithm: pd.DataFrame) -> dict[str, Any]:
-    """Return the mean R2 with log1p minus that without, paired by split; untested where no metric is modelled as a logarithm."""
-    by = logarithm.groupby(["scale", "seed"], as_index=False).r2.mean()
-    if "log1p" not in set(by.scale):
-        return untested("没有以对数建模的指标（参数 `log_targets` 与目标列没有交集）。",
-                        "No metric is modelled as a logarithm (the parameter `log_targets` names none of the targets).")  # fmt: skip
-    return gap(by[by.scale == "log1p"], by[by.scale == "linear"], "r2")
-
-
-def few_gap(budgets: pd.DataFrame, config: Config) -> dict[str, Any]:
-    """Return what transfer gains over the best target-only method with few labels; untested where there are not that many."""
-    n = few_labels(config)
-    if n not in set(budgets.labels):
-        most = int(budgets.labels.max())
-        return untested(f"训练行不足 {n} 个（跑过的最大预算是 {most} 个标注）。",
-                        f"There are fewer than {n} training rows (the largest budget that was run has {most} labels).")  # fmt: skip
-    return budget_gap(budgets, n, FEW_METHOD)
 
 
 def left_out(prepared: Prepared, config: Config) -> tuple[str, str]:

@@ -56,6 +56,10 @@ class Config(InverseParams):
     lr_head: float = param(1e-4, "document's recipe: learning rate of stage 2", "原文配方：阶段二学习率", gt=0, le=1)
     lr_unfreeze: float = param(5e-5, "document's recipe: learning rate of stage 3", "原文配方：阶段三学习率", gt=0, le=1)
 
-    lambda_grid: list[Level] = param([0.0, 0.1], "swept weights of CORAL", "扫描的 CORAL 权重")
+    lambda_grid: list[Level] = param(
+        [0.0, 0.05, 1.0],
+        "swept weights of CORAL; the largest is the one that may do harm",
+        "扫描的 CORAL 权重；最大的一个用来检验权重过大的害处",
+    )
     alpha_grid: list[Level] = param([0.0, 1.0], "swept weights of the R2 loss", "扫描的 R² 权重")
     budgets: list[Count] = param([25, 50], "label budgets", "标注预算", min_length=2)

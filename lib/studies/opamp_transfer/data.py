@@ -133,13 +133,6 @@ def share_below(prepared: Prepared, metric: str, limit: float, process: str = "t
     return {"value": count / len(values), "low": float(interval.low), "high": float(interval.high)}
 
 
-def distance(prepared: Prepared, metric: str) -> dict[str, Any]:
-    """Return the Kolmogorov-Smirnov distance of `metric` between the processes; untested where it is absent."""
-    if metric not in prepared.targets:
-        return absent(metric)
-    return {"value": float(stats.ks_2samp(prepared.source[metric], prepared.target[metric]).statistic)}
-
-
 def lowest(prepared: Prepared, metric: str) -> float:
     """Return the smallest value of `metric` among target designs, NaN where it is absent."""
     return float(prepared.target[metric].min()) if metric in prepared.targets else np.nan

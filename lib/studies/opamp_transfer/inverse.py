@@ -24,9 +24,10 @@ from lib.studies.opamp_transfer.forward import with_surrogate
 from lib.studies.opamp_transfer.inverse_fit import held_out, train_inverse
 from lib.studies.opamp_transfer.inverse_words import model_says, rounds_say, surrogate_says
 from lib.studies.opamp_transfer.judge import Judge, choose, judge_name, judge_says
+from lib.studies.opamp_transfer.scope import Untested, untested
 
 __all__ = [
-    "Inverted", "advantage", "documented", "example_says", "feasibility", "find", "held_out", "invert_held_out", "judge_name", "judge_says", "model_says", "out_of_range", "pareto",
+    "Inverted", "advantage", "beyond", "documented", "example_says", "feasibility", "find", "held_out", "invert_held_out", "judge_name", "judge_says", "model_says", "out_of_range", "pareto",
     "per_metric", "reached", "rounds_say", "shares", "surrogate_says", "train_inverse", "with_rounds", "with_surrogate",
 ]  # fmt: skip
 
@@ -170,9 +171,9 @@ def per_metric(inverted: Inverted) -> pd.DataFrame:
     return out.astype({"method": str})
 
 
-def reached(inverted: Inverted) -> dict[str, float]:
-    """Return the search's share within five percent, with its interval."""
-    row = shares(inverted).query("method == 'search'").iloc[0]
+def reached(inverted: Inverted, method: str = "search") -> dict[str, float]:
+    """Return a method's share within five percent, with its interval."""
+    row = shares(inverted).query("method == @method").iloc[0]
     return {"value": float(row.met_share), "low": float(row.low), "high": float(row.high)}
 
 
@@ -240,6 +241,14 @@ def out_of_range(feasible: pd.DataFrame) -> dict[str, float | str]:
     """Return how many wanted values lie outside the range of the known designs, and the names of those metrics."""
     names = feasible.metric[feasible.in_known_range == "outside_range"].tolist()
     return {"count": len(names), "names": ", ".join(names) or "—"}
+
+
+def beyond(prepared: Prepared, feasible: pd.DataFrame) -> Untested:
+    """Return how many metrics of the document's example lie outside the known range; untested where it does not fit the data."""
+    if not documented(prepared):
+        return untested("原文的示例目标不适用于这些指标。", "The document's example target does not fit these metrics.")
+    found = out_of_range(feasible)
+    return {"value": found["count"], "names": found["names"]}
 
 
 def front_metrics(prepared: Prepared) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lib import metrics
+from lib.studies.opamp_transfer.arms import Arm
 from lib.studies.opamp_transfer.comparison import Outcome, held_out
 from lib.studies.opamp_transfer.scope import HARD, besides_hard
 
@@ -180,6 +181,18 @@ def effect_table(scores: pd.DataFrame) -> pd.DataFrame:
 def reported_path(metric: str) -> str | None:
     """Return where reported.yaml keeps the R2 of `metric`; None for a metric that the documents do not report."""
     return f"opamp_transfer.public.r2.{metric}" if metric in REPORTED else None
+
+
+def beside_public(scores: pd.DataFrame, arm: Arm, public: dict) -> pd.DataFrame:
+    """Put R2 and MAE of the published method, physical units, beside the public logs'; the last row averages R2 over metrics."""
+    part = of(scores, method=arm.method, domain=arm.domain, features=arm.features, recipe=arm.recipe)
+    means = part.groupby("metric", sort=False)[["r2", "mae"]].mean()
+    rows = [{"metric": m, "r2": row.r2, "public_r2": public["r2"].get(m, np.nan), "public_best_r2": np.nan, "mae": row.mae,
+             "public_mae": public["mae"].get(m, np.nan)} for m, row in means.iterrows()]  # fmt: skip
+    last = {"metric": "average", "r2": means.r2.mean(), "mae": np.nan, "public_mae": np.nan}
+    whole = set(means.index) == set(public["r2"])
+    names = {"public_r2": "average_r2", "public_best_r2": "best_logged_average_r2"}
+    return pd.DataFrame([*rows, last | {k: public[v] if whole else np.nan for k, v in names.items()}])
 
 
 def strongest_shift(shift: pd.DataFrame) -> dict:
