@@ -33,9 +33,9 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with torch.serialization.safe_globals([AttributeDict]), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)  # it is refused all the same
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except BROKEN as error:
-        reason = str(error).splitlines()[0] if str(error) else "it is empty"
-        raise ValueError(f"{path} is no plain checkpoint of tensors: {reason}") from None
+    except BROKEN:  # their own words advise to switch the safe reader off
+        why = "it is damaged, of another kind, or would have to run code to be read"
+        raise ValueError(f"{path} is no plain checkpoint of tensors: {why}.") from None
     state = state.get("state_dict", state) if isinstance(state, dict) else {}
     tensors = (
         {str(name): value for name, value in state.items() if isinstance(value, Tensor)} if isinstance(state, dict) else {}

@@ -133,6 +133,28 @@ report.hypothesis(
 report.hypothesis("H13", "误差通道不泄漏标签：只用误差向量的岭回归 R² 不超过 {limit}。",
                   "The error channel does not leak the label: Ridge on the error vector alone has R² of {limit} at most.", limit=0.05)  # fmt: skip
 
+# %%
+report.hypothesis("H14", "再拼上最大值有帮助：均值加最大值优于全局平均（同在 `enc_pre_latent`）。",
+                  "A maximum beside the mean helps: together they beat the global mean (both at `enc_pre_latent`).")  # fmt: skip
+report.hypothesis("H15", "分段均值优于均值加最大值（同在 `enc_pre_latent`）。", "Segment means beat mean and maximum (both at `enc_pre_latent`).")  # fmt: skip
+report.hypothesis("H16", "提取方式是瓶颈：层和池化一起换，R² 提高。", "The extraction is the bottleneck: with layer and pooling both changed R² rises.")  # fmt: skip
+report.hypothesis("H17", "存在比 `enc_last` 更强的层（同为分段均值）。", "Some layer is stronger than `enc_last` (both with segment means).")  # fmt: skip
+report.hypothesis("H18", "中间层优于最后一层（同为全局平均）。", "The middle layer beats the last (both with the global mean).")
+
+# %%
+report.hypothesis("H19", "各标签的最优层不同：推荐单元至少来自 {count} 层。",
+                  "The best layer differs between labels: the recommended cells come from {count} layers or more.", count=2)  # fmt: skip
+report.hypothesis("H20", "八段已经够用：分成十六段（`enc_pre_latent`），R² 的提高不超过 {limit}。",
+                  "Eight segments are enough: sixteen (at `enc_pre_latent`) raise R² by {limit} at most.", limit=0.01)  # fmt: skip
+report.hypothesis("H21", "原先的提取方式（`enc_last` 加全局平均，LightGBM）几乎读不出 log g：R² 不超过 {limit}。",
+                  "The earlier extraction (`enc_last`, global mean, LightGBM) reads hardly any log g: R² of {limit} at most.", limit=0.3)  # fmt: skip
+report.hypothesis(
+    "H22", "拼接全部层的全局平均，优于只取最后一层。", "The global means of all layers together beat those of the last alone."
+)
+report.hypothesis("H23", "预训练加入标签损失能提高 log g 的 R²（轮数相同）。",
+                  "A label loss in the pretraining raises R² of log g (at equal epochs).")  # fmt: skip
+report.hypothesis("H24", "蒸馏可行：学生网络的 R² 比教师单元低不超过 {limit}。", "Distillation works: the student's R² falls short of its teacher's by {limit} at most.", limit=0.05)  # fmt: skip
+
 # %% [markdown] tags=["lang-zh"]
 # ## 2 设计
 # 输入是归一化的含噪流量和噪声标准差两个通道。内置数据来自合成光谱网格加上模拟的光纤光谱仪噪声，与原文的 BOSZ 光谱不是同一个问题，
@@ -248,25 +270,55 @@ report.table("decomposition", study.with_reported_gain(effects, reported("latent
 
 # %% tags=["nbval-check-output"]
 report.claim(
-    "H3", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-decomposition", **study.shown(by_effect.loc["pooling_only"]),
+    "H3", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-decomposition", reported_as="latent_extraction.gains.pooling", **study.shown(by_effect.loc["pooling_only"]),
     supported=("分段均值把 R² 提高 {value:.3f}。", "Segment means raise R² by {value:.3f}."),
     refuted=("分段均值使 R² 变化 {value:.3f}。", "Segment means change R² by {value:.3f}."),
     inconclusive=("差值 {value:.3f} 的区间含零（{low:.3f} 到 {high:.3f}）。", "The interval of the difference {value:.3f} holds zero ({low:.3f} to {high:.3f})."),
 )  # fmt: skip
 report.claim(
-    "H4", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-decomposition", **study.shown(by_effect.loc["layer_only"]),
+    "H4", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-decomposition", reported_as="latent_extraction.gains.layer", **study.shown(by_effect.loc["layer_only"]),
     supported=("取最后一次卷积之前的特征把 R² 提高 {value:.3f}。", "Features from before the last convolution raise R² by {value:.3f}."),
-    refuted=("最后一次卷积之后反而更好，差值 {value:.3f}。", "After the last convolution it is better: the difference is {value:.3f}."),
+    refuted=("在这份数据和噪声下，最后一次卷积之后反而更好，差值 {value:.3f}。", "On these data and at this noise it is better after the last convolution: the difference is {value:.3f}."),
     inconclusive=("差值 {value:.3f} 的区间含零（{low:.3f} 到 {high:.3f}）。", "The interval of the difference {value:.3f} holds zero ({low:.3f} to {high:.3f})."),
 )  # fmt: skip
 
 # %% tags=["nbval-check-output"]
 versus = study.pooling_over_layer(probed, truth, log_g)
 report.claim(
-    "H5", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-decomposition", **versus,
+    "H5", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-decomposition", reported_as="latent_extraction.gains.pooling_less_layer", **versus,
     supported=("池化的收益比层的收益多 {value:.3f}。", "Pooling gains {value:.3f} more than the layer."),
     refuted=("池化的收益比层的收益少，差值 {value:.3f}。", "Pooling gains less than the layer; the difference is {value:.3f}."),
     inconclusive=("两种收益之差 {value:.3f} 的区间含零。", "The interval of the difference of the two gains, {value:.3f}, holds zero."),
+)  # fmt: skip
+
+# %% tags=["nbval-check-output"]
+report.claim(
+    "H14", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-decomposition", reported_as="latent_extraction.gains.mean_max", **study.shown(by_effect.loc["mean_max_only"]),
+    supported=("拼上最大值把 R² 提高 {value:.3f}。", "The maximum raises R² by {value:.3f}."),
+    refuted=("拼上最大值使 R² 变化 {value:.3f}。", "The maximum changes R² by {value:.3f}."),
+    inconclusive=("差值 {value:.3f} 的区间含零（{low:.3f} 到 {high:.3f}）。", "The interval of the difference {value:.3f} holds zero ({low:.3f} to {high:.3f})."),
+)  # fmt: skip
+report.claim(
+    "H15", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-cells", reported_as="latent_extraction.gains.segments_over_mean_max",
+    **study.between(probed, truth, log_g, ("enc_pre_latent", "seg_mean_K8"), ("enc_pre_latent", "mean_max")),
+    supported=("分段均值高出 {value:.3f}。", "Segment means are {value:.3f} above."),
+    refuted=("分段均值反而不如，差值 {value:.3f}。", "Segment means fall short; the difference is {value:.3f}."),
+    inconclusive=("差值 {value:.3f} 的区间含零（{low:.3f} 到 {high:.3f}）。", "The interval of the difference {value:.3f} holds zero ({low:.3f} to {high:.3f})."),
+)  # fmt: skip
+
+# %% tags=["nbval-check-output"]
+report.claim(
+    "H16", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-decomposition", reported_as="latent_extraction.gains.both", **study.shown(by_effect.loc["both"]),
+    supported=("两者都换，R² 提高 {value:.3f}。", "Changing both raises R² by {value:.3f}."),
+    refuted=("两者都换，R² 变化 {value:.3f}。", "Changing both changes R² by {value:.3f}."),
+    inconclusive=("差值 {value:.3f} 的区间含零（{low:.3f} 到 {high:.3f}）。", "The interval of the difference {value:.3f} holds zero ({low:.3f} to {high:.3f})."),
+)  # fmt: skip
+report.claim(
+    "H20", metric="gain", criterion=Criterion("lt", 0.01), anchor="tab-layer_pooling_results",
+    **study.between(probed, truth, log_g, ("enc_pre_latent", study.FINER), ("enc_pre_latent", "seg_mean_K8")),
+    supported=("十六段只多 {value:.3f}。", "Sixteen bring only {value:.3f} more."),
+    refuted=("十六段还能多 {value:.3f}：八段不够细。", "Sixteen bring {value:.3f} more: eight are too coarse."),
+    inconclusive=("十六段的收益 {value:.3f}，区间跨过阈值。", "Sixteen bring {value:.3f}; the interval crosses the threshold."),
 )  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
@@ -291,8 +343,39 @@ answers = study.questions(probed, truth, config.labels)
 report.table("questions", answers, "五个问题：Q1 有更强的层吗；Q2 加最大值有用吗；Q3 分段有用吗；Q4 中间层更好吗；Q5 各标签的最优层相同吗。",
              "The five questions: Q1 is there a stronger layer; Q2 does a maximum help; Q3 do segments help; Q4 is the middle layer better; Q5 is the best layer the same for all labels.",
              source=study.questions)  # fmt: skip
+
+# %% tags=["nbval-check-output"]
+report.claim(
+    "H17", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-curves", **study.strongest_layer(probed, truth, log_g),
+    supported=("验证集选出的 `{layer}` 高出 {value:.3f}。", "`{layer}`, chosen by validation, is {value:.3f} above."),
+    refuted=("没有：验证集选出的 `{layer}` 与之相差 {value:.3f}。", "No: `{layer}`, chosen by validation, differs by {value:.3f}."),
+    inconclusive=("验证集选出的 `{layer}` 与之相差 {value:.3f}，区间含零。", "`{layer}`, chosen by validation, differs by {value:.3f}; the interval holds zero."),
+)  # fmt: skip
+report.claim(
+    "H18", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-questions", **study.middle_layer(probed, truth, log_g),
+    supported=("`{layer}` 高出 {value:.3f}。", "`{layer}` is {value:.3f} above."),
+    refuted=("`{layer}` 反而不如，差值 {value:.3f}。", "`{layer}` falls short; the difference is {value:.3f}."),
+    inconclusive=("`{layer}` 与之相差 {value:.3f}，区间含零。", "`{layer}` differs by {value:.3f}; the interval holds zero."),
+)  # fmt: skip
+
+# %%
 trees = study.trees(config, runtime, sets, probed, study.variant_cells(probed.table).values())
 report.table("variants", study.variants(probed.table, trees), "变体 V0 到 V5：岭回归与 LightGBM。", "Variants V0 to V5: Ridge and LightGBM.", source=study.variants)  # fmt: skip
+
+# %% tags=["nbval-check-output"]
+report.claim(
+    "H21", metric="r2", criterion=Criterion("lt", 0.3), anchor="tab-variants", reported_as="latent_extraction.earlier_linear_probe.logg_r2", **study.earlier_probe(trees),
+    supported=("LightGBM 只读出 {value:.3f}。", "LightGBM reads only {value:.3f}."),
+    refuted=("LightGBM 已能读出 {value:.3f}。", "LightGBM reads {value:.3f} already."),
+    inconclusive=("LightGBM 读出 {value:.3f}，区间跨过阈值。", "LightGBM reads {value:.3f}; its interval crosses the threshold."),
+)  # fmt: skip
+report.claim(
+    "H22", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-variants",
+    **study.between(probed, truth, log_g, ("all_layers", "global_mean"), ("enc_last", "global_mean")),
+    supported=("拼接高出 {value:.3f}。", "Together they are {value:.3f} above."),
+    refuted=("拼接没有更好，差值 {value:.3f}。", "Together they are no better; the difference is {value:.3f}."),
+    inconclusive=("差值 {value:.3f} 的区间含零。", "The interval of the difference {value:.3f} holds zero."),
+)  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
 # ### 其他标签
@@ -322,6 +405,14 @@ report.claim(
 report.table("recommended", study.recommended(probed.table), "各标签的推荐配置：验证 R² 与最好值相差不超过百分之一的单元中维度最小者。",
              "Recommended configuration per label: the smallest cell within one hundredth of the best validation R².", source=study.recommended)  # fmt: skip
 
+# %% tags=["nbval-check-output"]
+report.claim(
+    "H19", metric="count", criterion=Criterion("gt", 2), anchor="tab-recommended", **study.best_layers(probed.table),
+    supported=("推荐单元来自 {value:.0f} 层：{names}。", "They come from {value:.0f} layers: {names}."),
+    refuted=("推荐单元都来自同一层：{names}。", "They all come from one layer: {names}."),
+    inconclusive=("推荐单元来自 {value:.0f} 层：{names}。", "They come from {value:.0f} layers: {names}."),
+)  # fmt: skip
+
 # %% [markdown] tags=["lang-zh"]
 # ### 检查与对照
 
@@ -336,7 +427,7 @@ report.claim(
     inconclusive=("最大差为 {value:.2g}。", "The largest difference is {value:.2g}."),
 )  # fmt: skip
 report.claim(
-    "H10", metric="gap", criterion=Criterion("lt", 0.05), anchor="tab-layer_pooling_results", **study.overfitting(best),
+    "H10", metric="gap", criterion=Criterion("lt", 0.05), anchor="tab-layer_pooling_results", reported_as="latent_extraction.train_less_test_r2", **study.overfitting(best),
     supported=("差为 {value:.3f}。", "The gap is {value:.3f}."), refuted=("差为 {value:.3f}。", "The gap is {value:.3f}."),
     inconclusive=("差为 {value:.3f}，区间跨过阈值。", "The gap is {value:.3f}; its interval crosses the threshold."),
 )  # fmt: skip
@@ -390,6 +481,20 @@ rows = study.arms(own[own.layer != "dec_input"], trees, random, controls, mlp, m
 report.figure("arms", plots.arms(rows, ceiling=ceiling), "全部分支与对照的测试 R²。", "Test R² of all arms and controls.")
 report.table("arms", rows, "全部分支与对照。", "All arms and controls.", source=study.arms)
 report.text("本次运行未包含的分支：{arms}。", "Arms that this run leaves out: {arms}.", arms=left_out)
+
+# %% tags=["nbval-check-output"]
+report.claim(
+    "H23", metric="gain", criterion=Criterion("gt", 0.0), anchor="tab-arms", **study.label_loss(config, more),
+    supported=("标签损失把 R² 提高 {value:.3f}。", "The label loss raises R² by {value:.3f}."),
+    refuted=("标签损失使 R² 变化 {value:.3f}。", "The label loss changes R² by {value:.3f}."),
+    inconclusive=("R² 变化 {value:.3f}，区间含零。", "R² changes by {value:.3f}; the interval holds zero."),
+)  # fmt: skip
+report.claim(
+    "H24", metric="gain", criterion=Criterion("gt", -0.05), anchor="tab-arms", **study.student(config, more, best),
+    supported=("学生与教师相差 {value:+.3f}。", "The student differs from its teacher by {value:+.3f}."),
+    refuted=("学生落后太多：相差 {value:+.3f}。", "The student falls too far behind: it differs by {value:+.3f}."),
+    inconclusive=("相差 {value:+.3f}，区间跨过阈值。", "It differs by {value:+.3f}; the interval crosses the threshold."),
+)  # fmt: skip
 
 # %%
 flow = study.flow(probed.table, controls)

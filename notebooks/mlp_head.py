@@ -96,6 +96,18 @@ report.hypothesis(
 report.hypothesis("H5", "交叉验证稳定：各折留出 R² 的区间半宽不超过 {limit}。",
                   "Cross-validation is stable: the interval of the folds' held-out R² is {limit} wide at most on each side.", limit=0.05)  # fmt: skip
 
+report.hypothesis("H6", "特征与 log g 之间有线性模型抓不住的关系：预测头优于同样训练的线性头。",
+                  "Features and log g are related in ways that a linear model misses: the head beats a linear one trained alike.")  # fmt: skip
+report.hypothesis("H7", "收敛很快：第一轮之后验证 R² 就不低于 {limit:g}。", "It converges fast: after the first epoch validation R² is {limit:g} or more.", limit=0.0)  # fmt: skip
+report.hypothesis("H8", "提升主要在前 {epoch} 轮：从第一轮到最佳轮次的提升，至少 {share:.0%} 来自这一段。",
+                  "Most of the rise comes in the first {epoch} epochs: at least {share:.0%} of it, from the first epoch to the best.", epoch=20, share=0.8)  # fmt: skip
+report.hypothesis("H9", "到第 {epoch} 轮，验证 R² 已经超过岭回归。", "By epoch {epoch} validation R² is past Ridge's.", epoch=reported("mlp_head.epoch_past_ridge.epoch"))  # fmt: skip
+
+# %%
+report.hypothesis("H10", "更深的网络（两个隐藏层）能抓住更复杂的关系。", "A deeper network (two hidden layers) catches more.")
+report.hypothesis("H11", "同时预测多个标签有帮助。", "Predicting several labels at once helps.")
+report.hypothesis("H12", "池化时加入注意力有帮助。", "Attention in the pooling helps.")
+
 # %% [markdown] tags=["lang-zh"]
 # ## 2 设计
 # 预测头读入分段均值池化的潜表示：线性层、GELU、Dropout、线性层。损失为均方误差，AdamW，验证 R² 停滞时学习率减半，早停看验证 R²。
@@ -143,6 +155,25 @@ histories = study.long_history({"mlp": main.history} | {name: head.history for n
 report.figure("history", plots.history(histories, ridge_val, reported=table), "验证 R² 随训练轮次的变化；虚线为同一批验证星上的岭回归，菱形为原文（BOSZ）。",
               "Validation R² by epoch; dashed: Ridge on the same validation stars; diamonds: reported (BOSZ).")  # fmt: skip
 
+# %% tags=["nbval-check-output"]
+report.claim(
+    "H7", metric="val_r2", criterion=Criterion("gt", 0.0), anchor="fig-history", reported_as="mlp_head.epoch_1_val_r2", **study.after(main.history, 1),
+    supported=("第一轮之后为 {value:.3f}。", "It is {value:.3f} after the first epoch."), refuted=("第一轮之后只有 {value:.3f}。", "It is only {value:.3f} after the first epoch."),
+    inconclusive=("第一轮之后为 {value:.3f}。", "It is {value:.3f} after the first epoch."),
+)  # fmt: skip
+report.claim(
+    "H8", metric="share", criterion=Criterion("gt", 0.8), anchor="fig-history", reported_as="mlp_head.share_of_rise_by_epoch_20", **study.early_share(main.history, 20),
+    supported=("这一段占 {value:.0%}。", "They make {value:.0%}."), refuted=("这一段只占 {value:.0%}。", "They make only {value:.0%}."),
+    inconclusive=("这一段占 {value:.0%}。", "They make {value:.0%}."),
+)  # fmt: skip
+report.claim(
+    "H9", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-history",
+    **study.ahead_of_ridge(main.history, reported("mlp_head.epoch_past_ridge.epoch"), ridge_val),
+    supported=("届时最好的验证 R² 比岭回归高 {value:.3f}。", "The best validation R² by then is {value:.3f} above Ridge's."),
+    refuted=("届时最好的验证 R² 仍与岭回归相差 {value:.3f}。", "The best validation R² by then still differs from Ridge's by {value:.3f}."),
+    inconclusive=("届时与岭回归相差 {value:.3f}。", "By then it differs from Ridge's by {value:.3f}."),
+)  # fmt: skip
+
 # %% [markdown] tags=["lang-zh"]
 # ### 测试结果与岭回归
 
@@ -162,13 +193,13 @@ report.table("results", results, "测试指标；收益是与岭回归在同一�
 # %% tags=["nbval-check-output"]
 gain = study.gain_of(results, "mlp")
 report.claim(
-    "H1", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-methods", **gain,
+    "H1", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-methods", reported_as="mlp_head.gain_over_ridge", **gain,
     supported=("R² 提高 {value:.3f}（区间 {low:.3f} 到 {high:.3f}）。", "R² rises by {value:.3f} (interval {low:.3f} to {high:.3f})."),
     refuted=("R² 变化 {value:.3f}，不如岭回归。", "R² changes by {value:.3f}: worse than Ridge."),
     inconclusive=("R² 之差 {value:.3f} 的区间含零（{low:.3f} 到 {high:.3f}）。", "The interval of the difference {value:.3f} holds zero ({low:.3f} to {high:.3f})."),
 )  # fmt: skip
 report.claim(
-    "H2", metric="gain", criterion=Criterion("gt", -0.01), anchor="fig-methods", **gain,
+    "H2", metric="gain", criterion=Criterion("gt", -0.01), anchor="fig-methods", reported_as="mlp_head.gain_over_ridge", **gain,
     supported=("差值 {value:.3f}，不逊于岭回归。", "The difference is {value:.3f}: no worse than Ridge."),
     refuted=("差值 {value:.3f}，不如岭回归。", "The difference is {value:.3f}: worse than Ridge."),
     inconclusive=("差值 {value:.3f}，不足以判定。", "The difference {value:.3f} decides nothing."),
@@ -206,22 +237,43 @@ report.table("cells", both, "各单元的测试 R² 与收益。", "Test R² and
 # Only the arm with the unfrozen encoder can decide whether end to end is better; the document drew that conclusion with a frozen one.
 
 # %% tags=["nbval-check-output"]
-end_to_end = study.judge_unfrozen(truth, others, main, config.n_boot)
-study.settle(
-    report, "H4", end_to_end, metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-methods",
+report.claim(
+    "H4", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-methods", **study.arm_gain(truth, others, "unfrozen", main, config.n_boot),
     supported=("解冻后 R² 再提高 {value:.3f}。", "Unfreezing raises R² by a further {value:.3f}."),
     refuted=("解冻后 R² 变化 {value:.3f}。", "Unfreezing changes R² by {value:.3f}."),
     inconclusive=("解冻带来的差值 {value:.3f} 的区间含零。", "The interval of what unfreezing changes, {value:.3f}, holds zero."),
-    why=("本运行档不训练解冻的编码器。", "This profile does not train the unfrozen encoder."),
+)  # fmt: skip
+
+# %% tags=["nbval-check-output"]
+report.claim(
+    "H6", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-methods", **study.beyond_linear(truth, others, main, config.n_boot),
+    supported=("比线性头高 {value:.3f}。", "It is {value:.3f} above the linear head."), refuted=("没有超过线性头，差值 {value:.3f}。", "It does not beat the linear head; the difference is {value:.3f}."),
+    inconclusive=("与线性头之差 {value:.3f} 的区间含零。", "The interval of the difference to the linear head, {value:.3f}, holds zero."),
+)  # fmt: skip
+report.claim(
+    "H10", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-methods", **study.arm_gain(truth, others, "mlp_2", main, config.n_boot),
+    supported=("R² 再提高 {value:.3f}。", "It raises R² by a further {value:.3f}."), refuted=("没有帮助：R² 变化 {value:.3f}。", "It does not help: R² changes by {value:.3f}."),
+    inconclusive=("R² 变化 {value:.3f}，区间含零。", "R² changes by {value:.3f}; the interval holds zero."),
+)  # fmt: skip
+
+# %% tags=["nbval-check-output"]
+report.claim(
+    "H11", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-methods", **study.arm_gain(truth, others, "multitask", main, config.n_boot),
+    supported=("log g 的 R² 提高 {value:.3f}。", "It raises R² of log g by {value:.3f}."), refuted=("没有帮助：log g 的 R² 变化 {value:.3f}。", "It does not help: R² of log g changes by {value:.3f}."),
+    inconclusive=("log g 的 R² 变化 {value:.3f}，区间含零。", "R² of log g changes by {value:.3f}; the interval holds zero."),
+)  # fmt: skip
+report.claim(
+    "H12", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-methods", **study.arm_gain(truth, others, "attention", main, config.n_boot),
+    supported=("R² 提高 {value:.3f}。", "It raises R² by {value:.3f}."), refuted=("没有帮助：R² 变化 {value:.3f}。", "It does not help: R² changes by {value:.3f}."),
+    inconclusive=("R² 变化 {value:.3f}，区间含零。", "R² changes by {value:.3f}; the interval holds zero."),
 )  # fmt: skip
 
 # %%
 folds = study.folds(config, runtime, prepared, found)
-study.settle(
-    report, "H5", study.half_width(folds), metric="half_width", criterion=Criterion("lt", 0.05), anchor="tab-results",
+report.claim(
+    "H5", metric="half_width", criterion=Criterion("lt", 0.05), anchor="tab-results", **study.half_width(folds),
     supported=("半宽 {value:.3f}。", "The half width is {value:.3f}."), refuted=("半宽 {value:.3f}。", "The half width is {value:.3f}."),
     inconclusive=("半宽 {value:.3f}。", "The half width is {value:.3f}."),
-    why=("本运行档不做交叉验证。", "This profile does no cross-validation."),
 )  # fmt: skip
 report.text("本次运行未包含的后续实验：{arms}。", "Follow-ups that this run leaves out: {arms}.", arms=left_out)
 

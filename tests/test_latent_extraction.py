@@ -12,6 +12,7 @@ from lib.studies import latent_extraction as study
 from lib.studies.latent_extraction.__main__ import main
 from lib.studies.latent_extraction.experiments import LAST, PRE, SEGMENTS, Probed
 from lib.studies.latent_extraction.occlusion import concentration, lost
+from lib.studies.latent_extraction.tables import SCORES
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +197,30 @@ def test_projected_hours_follow_from_the_measured_speed():
     scale = study.projected(runtime(), steps=1, pixels=256)
     assert scale["samples_per_second"] > 0
     assert scale["hours"] == pytest.approx(100_000 * 5_000 / scale["samples_per_second"] / 3600)
+
+
+def test_questions_about_cells_and_arms_that_are_not_there_are_not_tested():
+    probed, y = synthetic()
+    found = study.between(probed, y, 1, (PRE, SEGMENTS), (PRE, "mean_max"))
+    assert found["low"] > 0
+    assert "enc_pre_latent + seg_mean_K16" in study.between(probed, y, 1, (PRE, study.FINER), (PRE, SEGMENTS))["why_not"]["en"]
+    config = study.Config(arms=[])
+    assert study.label_loss(config, pd.DataFrame())["value"] is None
+    assert study.student(config, pd.DataFrame(), pd.Series(dtype=float))["value"] is None
+
+
+def test_arms_are_set_apart_with_both_intervals():
+    config = study.Config(arms=["label", "student"], arm_epochs=2)
+    rows = [{"arm": arm, "layer": PRE, "pooling": SEGMENTS, "label": "log_g", "probe": "ridge", "test_r2": r2, "test_r2_low": r2 - 0.1,
+             "test_r2_high": r2 + 0.1} for arm, r2 in (("label_2_epochs", 0.6), ("t1_2_epochs", 0.3), ("student", 0.5))]  # fmt: skip
+    arms = pd.DataFrame(rows)
+    found = study.label_loss(config, arms)
+    assert [found[k] for k in ("value", "low", "high")] == pytest.approx([0.3, 0.1, 0.5])
+    assert study.student(config, arms, arms.iloc[0])["value"] == pytest.approx(-0.1)
+
+
+def test_the_best_layers_of_the_labels_are_counted():
+    rows = [{"layer": layer, "pooling": SEGMENTS, "label": label, "probe": "ridge", "dim": 8, "val_r2": r2}
+            for label, best in (("log_g", PRE), ("t_eff", LAST)) for layer in (PRE, LAST) for r2 in (0.9 if layer == best else 0.1,)]  # fmt: skip
+    table = pd.DataFrame(rows).assign(**dict.fromkeys(SCORES[1:], 0.5)).assign(val_r2=[r["val_r2"] for r in rows])
+    assert study.best_layers(table) == {"value": 2, "names": f"{PRE}, {LAST}"}

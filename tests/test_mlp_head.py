@@ -62,7 +62,7 @@ def test_every_follow_up_predicts_the_test_stars(ran):
     for name, head in others.items():
         assert head.pred["test"].shape == (96,), name
         assert np.isfinite(head.pred["test"]).all(), name
-    assert study.judge_unfrozen(study.truth(config, prepared), others, main_head, 60)["low"] is not None
+    assert study.arm_gain(study.truth(config, prepared), others, "unfrozen", main_head, 60)["low"] is not None
 
 
 def test_unfrozen_encoder_and_published_model_read_the_legacy_segments_of_the_frozen_head(ran, tmp_path):
@@ -173,3 +173,23 @@ def test_the_workflow_runs_latent_extraction_first():
 def test_params_that_contradict_are_refused(wrong, says):
     with pytest.raises(ValueError, match=says):
         study.Config.checked(wrong)
+
+
+def test_the_training_curve_is_judged_only_where_it_is_long_enough():
+    epochs = range(41)
+    history = pd.DataFrame({"epoch": epochs, "val_r2": [-5.0, 0.1] + [min(0.1 + 0.025 * e, 0.6) for e in epochs[2:]]})
+    assert study.after(history, 1)["value"] == pytest.approx(0.1)
+    assert study.early_share(history, 20)["value"] == pytest.approx(1.0)
+    assert study.early_share(history, 10)["value"] == pytest.approx(0.5)
+    assert "fewer than 50" in study.early_share(history, 25)["why_not"]["en"]
+    assert study.ahead_of_ridge(history, 10, 0.3)["value"] == pytest.approx(0.05)
+    assert study.ahead_of_ridge(history, 41, 0.3)["value"] is None
+
+
+def test_an_arm_that_was_not_trained_judges_nothing(ran):
+    *_, main_head = ran
+    y = np.zeros(96)
+    for found in (study.arm_gain(y, {}, "attention", main_head, 60), study.beyond_linear(y, {}, main_head, 60)):
+        assert found["value"] is None
+        assert "in the parameter `arms`" in found["why_not"]["en"]
+    assert "`folds`" in study.half_width(pd.DataFrame(columns=["fold", "held_r2", "test_r2"]))["why_not"]["en"]

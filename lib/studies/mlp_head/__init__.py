@@ -8,25 +8,28 @@ from lib.studies.mlp_head.experiments import blank_cells, features, head, log_g,
 from lib.studies.mlp_head.publish import publish, real_spectra
 from lib.studies.mlp_head.tables import (
     DOCUMENTS,
+    after,
+    ahead_of_ridge,
+    arm_gain,
     best_epoch,
+    beyond_linear,
     cells_table,
+    early_share,
     first_past,
     gain_of,
     gain_percent,
     half_width,
     history_table,
-    judge_unfrozen,
     long_history,
     parameters,
     prediction_frame,
     r2,
     r2_of,
     results,
-    settle,
 )  # fmt: skip
 
 __all__ = [
-    "ARMS", "DOCUMENTS", "Config", "best_epoch", "blank_cells", "cells_table", "describe", "features", "first_past", "folds",
-    "follow_ups", "gain_of", "gain_percent", "half_width", "head", "history_table", "judge_unfrozen", "log_g", "long_history",
-    "parameters", "prediction_frame", "prepare", "publish", "r2", "r2_of", "real_spectra", "results", "ridge", "settle", "truth",
+    "ARMS", "DOCUMENTS", "Config", "after", "ahead_of_ridge", "arm_gain", "best_epoch", "beyond_linear", "blank_cells", "cells_table", "describe",
+    "early_share", "features", "first_past", "folds", "follow_ups", "gain_of", "gain_percent", "half_width", "head", "history_table", "log_g",
+    "long_history", "parameters", "prediction_frame", "prepare", "publish", "r2", "r2_of", "real_spectra", "results", "ridge", "truth",
 ]  # fmt: skip

@@ -35,6 +35,7 @@ def publish(config: MLPHeadConfig, folder: Path, prepared: Prepared, main: Train
     )
 
 
+@torch.no_grad()
 def load(folder: Path, device: torch.device) -> tuple[EncoderAndHead, dict]:
     """Return the published model in eval mode, and its recipe."""
     recipe = read_json(folder / RECIPE, ("layer", "pooling", "direction", "wave_aa"))

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from lib import metrics
 from lib.latents import Cell
 from lib.probes import gain, score
+from lib.report.claims import Judged, untested
 from lib.studies.mlp_head.experiments import Trained
 
 DOCUMENTS = tuple(
@@ -110,27 +111,51 @@ def prediction_frame(y: np.ndarray, ridge: np.ndarray, mlp: np.ndarray) -> pd.Da
     return pd.DataFrame({"truth": y, "ridge": ridge, "mlp": mlp})
 
 
-def judge_unfrozen(y: np.ndarray, others: dict[str, Trained], main: Trained, n_boot: int) -> Shown | None:
-    """Return R2 of the unfrozen encoder - R2 of the frozen one; None where it was not trained."""
-    return against(y, others["unfrozen"], main, n_boot) if "unfrozen" in others else None
+def arm_gain(y: np.ndarray, others: dict[str, Trained], arm: str, main: Trained, n_boot: int) -> Judged:
+    """Return R2 of a follow-up - R2 of the main head, with its paired interval; untested where the arm was not trained."""
+    if arm not in others:
+        return untested(f"本运行档没有训练这个分支（参数 `arms` 中的 `{arm}`）。", f"This profile does not train that arm (`{arm}` in the parameter `arms`).")  # fmt: skip
+    return against(y, others[arm], main, n_boot)
 
 
-def half_width(folds: pd.DataFrame) -> Shown | None:
-    """Return half the width of the interval of the folds' held-out R2; None without folds."""
+def beyond_linear(y: np.ndarray, others: dict[str, Trained], main: Trained, n_boot: int) -> Judged:
+    """Return R2 of the main head - R2 of a linear one trained alike, with its paired interval; untested without that arm."""
+    found = arm_gain(y, others, "linear", main, n_boot)
+    return found if found["value"] is None else against(y, main, others["linear"], n_boot)
+
+
+def half_width(folds: pd.DataFrame) -> Judged:
+    """Return half the width of the interval of the folds' held-out R2; untested without folds."""
     if folds.empty:
-        return None
+        return untested("本运行档不做交叉验证（参数 `arms` 中的 `folds`）。", "This profile does no cross-validation (`folds` in the parameter `arms`).")  # fmt: skip
     found = spread(folds)
     return {"value": (found["high"] - found["low"]) / 2}
 
 
-def settle(
-    report: Any, key: str, found: Shown | None, *, why: tuple[str, str], criterion: Any, metric: str, anchor: str, **said: Any
-):
-    """Judge a claim where its arm was run, else say in the report why it was not tested."""
-    if found is None:
-        report.not_tested(key, metric=metric, criterion=criterion, zh=why[0], en=why[1], anchor=anchor)
-    else:
-        report.claim(key, metric=metric, criterion=criterion, anchor=anchor, **found, **said)
+def after(history: pd.DataFrame, epoch: int) -> Judged:
+    """Return the validation R2 after an epoch."""
+    return {"value": float(history.val_r2[history.epoch == epoch].iloc[0])}
+
+
+def early_share(history: pd.DataFrame, epoch: int) -> Judged:
+    """Return the share of the rise of validation R2, from the first epoch to the best, that the epochs up to `epoch` bring."""
+    if history.epoch.max() < 2 * epoch:
+        return untested(f"训练不到 {2 * epoch} 轮（参数 `epochs`），看不出之后还提升多少。",
+                        f"The training has fewer than {2 * epoch} epochs (parameter `epochs`): what comes later is not seen.")  # fmt: skip
+    first, early = after(history, 1)["value"], history[history.epoch.between(1, epoch)].val_r2.max()
+    best = history.val_r2.max()
+    if best <= first:
+        return untested("第一轮之后验证 R² 不再提高。", "Validation R² does not rise after the first epoch.")
+    return {"value": float((early - first) / (best - first))}
+
+
+def ahead_of_ridge(history: pd.DataFrame, epoch: int, ridge_r2: float) -> Judged:
+    """Return the best validation R2 up to an epoch - Ridge's on the same rows; untested where the training ends before."""
+    if history.epoch.max() < epoch:
+        return untested(
+            f"训练不到 {epoch} 轮（参数 `epochs`）。", f"The training has fewer than {epoch} epochs (parameter `epochs`)."
+        )
+    return {"value": float(history[history.epoch <= epoch].val_r2.max() - ridge_r2)}
 
 
 def parameters(main: Trained) -> int:

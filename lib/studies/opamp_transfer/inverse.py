@@ -17,6 +17,7 @@ from lib.inverse.refine import refine
 from lib.inverse.search import Found, SearchConfig, search
 from lib.inverse.spec import Goal, Goals, Spec
 from lib.progress import Progress
+from lib.report.claims import Judged, untested
 from lib.runtime import Runtime, generator
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared
@@ -24,7 +25,6 @@ from lib.studies.opamp_transfer.forward import with_surrogate
 from lib.studies.opamp_transfer.inverse_fit import held_out, train_inverse
 from lib.studies.opamp_transfer.inverse_words import model_says, rounds_say, surrogate_says
 from lib.studies.opamp_transfer.judge import Judge, choose, judge_name, judge_says
-from lib.studies.opamp_transfer.scope import Untested, untested
 
 __all__ = [
     "Inverted", "advantage", "beyond", "documented", "example_says", "feasibility", "find", "held_out", "invert_held_out", "judge_name", "judge_says", "model_says", "out_of_range", "pareto",
@@ -243,7 +243,7 @@ def out_of_range(feasible: pd.DataFrame) -> dict[str, float | str]:
     return {"count": len(names), "names": ", ".join(names) or "—"}
 
 
-def beyond(prepared: Prepared, feasible: pd.DataFrame) -> Untested:
+def beyond(prepared: Prepared, feasible: pd.DataFrame) -> Judged:
     """Return how many metrics of the document's example lie outside the known range; untested where it does not fit the data."""
     if not documented(prepared):
         return untested("原文的示例目标不适用于这些指标。", "The document's example target does not fit these metrics.")
