@@ -422,6 +422,7 @@ report.claim(
 # %% tags=["nbval-check-output"]
 report.claim(
     "H5", metric="r2", **study.interval(chosen["first"]), criterion=Criterion("gt", 0.99), anchor="tab-methods",
+    reported_as="opamp_transfer.public.first_four_r2",
     method=term(best.arm.method),
     supported=("“{method}”的平均 R² 为 {value:.4f}。", "{method} reaches a mean R² of {value:.4f}."),
     refuted=("选出的“{method}”只有 {value:.4f}。", "The chosen {method} has only {value:.4f}."),

@@ -169,11 +169,12 @@ class Report:
         display.emit("summary", {"results": results}, f"**{answer['zh']}**\n\n**{answer['en']}**")
 
     def _results(self, answer: Pair, provenance: dict[str, Any], figure: str) -> dict[str, Any]:
-        config = self.config
+        config, declared = self.config, list(self.hypotheses)
+        claims = sorted(self.claims, key=lambda c: declared.index(c["id"]))
         return {
             "schema": SCHEMA, "study": config.study, "experiment_id": self.header["experiment_id"], "profile": config.profile,
             "status": "complete", "title": self.title, "question": self.question, "answer": answer, "header": self.header,
-            "figure": self.figures[figure], "data": self.data, "claims": self.claims, "facts": self.facts, "tables": self.tables,
+            "figure": self.figures[figure], "data": self.data, "claims": claims, "facts": self.facts, "tables": self.tables,
             "figures": self.figures, "model": "model/" if any(self.model_dir.iterdir()) else None,
             "params": config.model_dump(), "provenance": provenance | {"command": command(config)},
         }  # fmt: skip
