@@ -166,6 +166,8 @@ report.claim(
     supported=("这一段占 {value:.0%}。", "They make {value:.0%}."), refuted=("这一段只占 {value:.0%}。", "They make only {value:.0%}."),
     inconclusive=("这一段占 {value:.0%}。", "They make {value:.0%}."),
 )  # fmt: skip
+
+# %% tags=["nbval-check-output"]
 report.claim(
     "H9", metric="gain", criterion=Criterion("gt", 0.0), anchor="fig-history",
     **study.ahead_of_ridge(main.history, reported("mlp_head.epoch_past_ridge.epoch"), ridge_val),

@@ -152,7 +152,7 @@ def test_the_ensemble_is_set_against_its_better_member():
 
 @pytest.mark.parametrize(
     ("value", "low", "high", "said"),
-    [(0.02, 0.01, 0.03, "helps"), (-0.02, -0.03, -0.01, "does harm"), (0.02, -0.01, 0.05, "no difference that can be told"),
+    [(0.02, 0.01, 0.03, "helps"), (-0.02, -0.03, -0.01, "does harm"), (0.02, -0.01, 0.05, "no detectable difference"),
      (0.0002, 0.0001, 0.0003, "negligible"), (0.02, None, None, "helps")],
 )  # fmt: skip
 def test_the_answer_says_what_the_interval_allows(value, low, high, said):

@@ -8,14 +8,6 @@ Direction = Literal["gt", "lt", "within"]
 Verdict = Literal["supported", "refuted", "inconclusive", "not_tested"]
 
 
-Judged = dict[str, Any]  # arguments of `Report.claim`: value, low, high and what a sentence names; or value None and why_not
-
-
-def untested(zh: str, en: str) -> Judged:
-    """Return what a claim is given in place of a value: none, and why, in both languages."""
-    return {"value": None, "low": None, "high": None, "why_not": {"zh": zh, "en": en}}
-
-
 @dataclass(frozen=True)
 class Criterion:
     """When a claim holds.

@@ -1,22 +1,24 @@
 """What judges the documents' questions: paired gains of cells, and arms that a profile may leave out."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from lib.latents import FUSED, Cell
-from lib.report.claims import Judged, untested
 from lib.studies.latent_extraction.config import LatentExtractionConfig
 from lib.studies.latent_extraction.experiments import GLOBAL, LAST, PRE, SEGMENTS, Probed
 from lib.studies.latent_extraction.tables import chosen, compare, of, r2_shown, recommended, shown, variant_cells
 
 FINER = "seg_mean_K16"
+Judged = dict[str, Any]  # value, low, high and what a sentence names; or value None and why_not
 
 
 def between(probed: Probed, y: np.ndarray, column: int, better: Cell, baseline: Cell) -> Judged:
     """Return R2 of one cell - R2 of another, with its paired interval; untested where the table lacks one of them."""
     absent = [" + ".join(cell) for cell in (better, baseline) if cell not in probed.predictions]
     if absent:
-        return untested(f"表中没有单元 {absent[0]}（见参数 `poolings`）。", f"The table has no cell {absent[0]} (see the parameter `poolings`).")  # fmt: skip
+        return {"value": None, "why_not": {"zh": f"表中没有单元 {absent[0]}（见参数 `poolings`）。", "en": f"The table has no cell {absent[0]} (see the parameter `poolings`)."}}  # fmt: skip
     return shown(compare(probed, y, column, better, baseline))
 
 
@@ -47,8 +49,7 @@ def earlier_probe(trees: pd.DataFrame, label: str = "log_g") -> Judged:
 def label_loss(config: LatentExtractionConfig, arms: pd.DataFrame) -> Judged:
     """Return R2 of log g with the label loss in the pretraining - R2 without, at equal epochs; untested without that arm."""
     if "label" not in config.arms:
-        return untested("本运行档没有带标签损失的预训练（参数 `arms` 中的 `label`）。",
-                        "This profile has no pretraining with the label loss (`label` in the parameter `arms`).")  # fmt: skip
+        return {"value": None, "why_not": {"zh": "本运行档没有带标签损失的预训练（参数 `arms` 中的 `label`）。", "en": "This profile has no pretraining with the label loss (`label` in the parameter `arms`)."}}  # fmt: skip
     cell = {"layer": PRE, "pooling": SEGMENTS, "label": "log_g", "probe": "ridge"}
     on, off = (of(arms, arm=f"{name}_{config.arm_epochs}_epochs", **cell).iloc[0] for name in ("label", config.loss))
     return apart(on, off)
@@ -57,8 +58,7 @@ def label_loss(config: LatentExtractionConfig, arms: pd.DataFrame) -> Judged:
 def student(config: LatentExtractionConfig, arms: pd.DataFrame, teacher: pd.Series) -> Judged:
     """Return R2 of log g read off the distilled student - R2 off its teacher's cell; untested without that arm."""
     if "student" not in config.arms:
-        return untested("本运行档没有蒸馏学生网络（参数 `arms` 中的 `student`）。",
-                        "This profile distils no student (`student` in the parameter `arms`).")  # fmt: skip
+        return {"value": None, "why_not": {"zh": "本运行档没有蒸馏学生网络（参数 `arms` 中的 `student`）。", "en": "This profile distils no student (`student` in the parameter `arms`)."}}  # fmt: skip
     return apart(of(arms, arm="student", label="log_g").iloc[0], teacher)
 
 

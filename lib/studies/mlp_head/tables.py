@@ -10,13 +10,13 @@ from safetensors.torch import load_file
 from lib import metrics
 from lib.latents import Cell
 from lib.probes import gain, score
-from lib.report.claims import Judged, untested
 from lib.studies.mlp_head.experiments import Trained
 
 DOCUMENTS = tuple(
     (layer, pooling) for layer in ("enc_pre_latent", "enc_last") for pooling in ("global_mean", "mean_max", "seg_mean_K8")
 )
 Shown = dict[str, float]
+Judged = dict[str, Any]  # value, low, high; or value None and why_not
 
 
 def scored(y: np.ndarray, pred: np.ndarray, n_boot: int, seed: int) -> dict[str, float]:
@@ -114,7 +114,7 @@ def prediction_frame(y: np.ndarray, ridge: np.ndarray, mlp: np.ndarray) -> pd.Da
 def arm_gain(y: np.ndarray, others: dict[str, Trained], arm: str, main: Trained, n_boot: int) -> Judged:
     """Return R2 of a follow-up - R2 of the main head, with its paired interval; untested where the arm was not trained."""
     if arm not in others:
-        return untested(f"本运行档没有训练这个分支（参数 `arms` 中的 `{arm}`）。", f"This profile does not train that arm (`{arm}` in the parameter `arms`).")  # fmt: skip
+        return {"value": None, "why_not": {"zh": f"本运行档没有训练这个分支（参数 `arms` 中的 `{arm}`）。", "en": f"This profile does not train that arm (`{arm}` in the parameter `arms`)."}}  # fmt: skip
     return against(y, others[arm], main, n_boot)
 
 
@@ -127,7 +127,7 @@ def beyond_linear(y: np.ndarray, others: dict[str, Trained], main: Trained, n_bo
 def half_width(folds: pd.DataFrame) -> Judged:
     """Return half the width of the interval of the folds' held-out R2; untested without folds."""
     if folds.empty:
-        return untested("本运行档不做交叉验证（参数 `arms` 中的 `folds`）。", "This profile does no cross-validation (`folds` in the parameter `arms`).")  # fmt: skip
+        return {"value": None, "why_not": {"zh": "本运行档不做交叉验证（参数 `arms` 中的 `folds`）。", "en": "This profile does no cross-validation (`folds` in the parameter `arms`)."}}  # fmt: skip
     found = spread(folds)
     return {"value": (found["high"] - found["low"]) / 2}
 
@@ -140,21 +140,22 @@ def after(history: pd.DataFrame, epoch: int) -> Judged:
 def early_share(history: pd.DataFrame, epoch: int) -> Judged:
     """Return the share of the rise of validation R2, from the first epoch to the best, that the epochs up to `epoch` bring."""
     if history.epoch.max() < 2 * epoch:
-        return untested(f"训练不到 {2 * epoch} 轮（参数 `epochs`），看不出之后还提升多少。",
-                        f"The training has fewer than {2 * epoch} epochs (parameter `epochs`): what comes later is not seen.")  # fmt: skip
+        return {"value": None, "why_not": {"zh": f"训练不到 {2 * epoch} 轮（参数 `epochs`），看不出之后还提升多少。", "en": f"The training has fewer than {2 * epoch} epochs (parameter `epochs`): what comes later is not seen."}}  # fmt: skip
     first, early = after(history, 1)["value"], history[history.epoch.between(1, epoch)].val_r2.max()
     best = history.val_r2.max()
     if best <= first:
-        return untested("第一轮之后验证 R² 不再提高。", "Validation R² does not rise after the first epoch.")
+        return {
+            "value": None,
+            "why_not": {"zh": "第一轮之后验证 R² 不再提高。", "en": "Validation R² does not rise after the first epoch."},
+        }
     return {"value": float((early - first) / (best - first))}
 
 
 def ahead_of_ridge(history: pd.DataFrame, epoch: int, ridge_r2: float) -> Judged:
     """Return the best validation R2 up to an epoch - Ridge's on the same rows; untested where the training ends before."""
     if history.epoch.max() < epoch:
-        return untested(
-            f"训练不到 {epoch} 轮（参数 `epochs`）。", f"The training has fewer than {epoch} epochs (parameter `epochs`)."
-        )
+        return {"value": None, "why_not": {"zh": f"训练不到 {epoch} 轮（参数 `epochs`）。",
+                                          "en": f"The training has fewer than {epoch} epochs (parameter `epochs`)."}}  # fmt: skip
     return {"value": float(history[history.epoch <= epoch].val_r2.max() - ridge_r2)}
 
 

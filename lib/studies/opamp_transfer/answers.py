@@ -15,6 +15,7 @@ from lib.studies.opamp_transfer.tables import of, reported_path
 
 DOCUMENT_LOGS = ("ugf", "cmrr")  # the metrics that the document takes the logarithm of
 TELLING = 1e-3  # a difference in R2 below this is negligible, however certain its sign
+BELOW = 0.01  # share of designs under the gain that the document starts process B at which still agrees with it
 CARRIES = 0.9  # worst R2 from which a model of A alone serves B
 Words = dict[str, str]  # {"zh": ..., "en": ...}
 
@@ -60,11 +61,9 @@ def disagreements(prepared: Prepared, below: dict[str, Any], beyond: dict[str, A
     beyond  count and names of the example target's metrics outside the known range; documented: it is the document's own
     """
     zh, en = [], []
-    if below["value"] is not None:
-        zh.append(
-            f"原文说工艺 B 的直流增益从一个明确的值起步，与 A 几乎没有重叠；这里有 {below['value']:.1%} 的设计低于它（H3）。"
-        )
-        en.append(f"It says that the dc gain of process B starts at a certain value and hardly overlaps A's; here {below['value']:.1%} of the designs lie below it (H3).")  # fmt: skip
+    if (below["value"] or 0) > BELOW:
+        zh.append(f"原文说工艺 B 的直流增益从一个明确的值起步；这里有 {below['value']:.1%} 的设计低于它（H3）。")
+        en.append(f"It says that the dc gain of process B starts at a certain value; here {below['value']:.1%} of the designs lie below it (H3).")  # fmt: skip
     if documented and beyond["count"]:
         zh.append(
             f"原文逆向设计的示例目标有 {beyond['count']} 个指标（{beyond['names']}）落在全部已知设计之外，照它搜索只能得到折中。"
@@ -72,8 +71,8 @@ def disagreements(prepared: Prepared, below: dict[str, Any], beyond: dict[str, A
         en.append(f"Its example target for inverse design has {beyond['count']} metrics ({beyond['names']}) outside the range of every known design: a search for it can only find a compromise.")  # fmt: skip
     more = [n for n in prepared.log_targets if n not in DOCUMENT_LOGS]
     if more:
-        zh.append(f"原文只对 {'、'.join(DOCUMENT_LOGS)} 取对数；这里还对 {'、'.join(more)} 取对数，理由见偏度图。")
-        en.append(f"It takes the logarithm of {' and '.join(DOCUMENT_LOGS)} alone; here {', '.join(more)} {'are' if len(more) > 1 else 'is'} transformed too; the figure of skewness shows why.")  # fmt: skip
+        zh.append(f"原文只对 {'、'.join(DOCUMENT_LOGS)} 取对数；这里还对 {'、'.join(more)} 取对数；是否值得，见偏度图与 H10。")
+        en.append(f"It takes the logarithm of {' and '.join(DOCUMENT_LOGS)} alone; here {', '.join(more)} {'are' if len(more) > 1 else 'is'} transformed too; the figure of skewness and H10 tell whether that pays.")  # fmt: skip
     zh.append("原文强调标准化只能在 A 上拟合，否则看不到漂移；是否如此由 H9 检验，不当作前提。")
     en.append(
         "It insists on scalers fitted on A alone, since otherwise the shift is hidden; H9 tests that instead of assuming it."
@@ -106,11 +105,7 @@ def helps(found: dict[str, Any]) -> Words:
         return {"zh": "的影响可以忽略", "en": "makes a negligible difference"}
     if low > 0:
         return {"zh": "有帮助", "en": "helps"}
-    return (
-        {"zh": "反而有害", "en": "does harm"}
-        if high < 0
-        else {"zh": "带不来可辨的差别", "en": "makes no difference that can be told"}
-    )
+    return {"zh": "反而有害", "en": "does harm"} if high < 0 else {"zh": "看不出有差别", "en": "makes no detectable difference"}
 
 
 def answer(
@@ -133,12 +128,12 @@ def answer(
 
 def carried(worst: dict[str, Any]) -> Words:
     """Say whether a model of A alone serves B."""
-    metric, value = worst["metric"], worst["value"]
+    metric, value, best = worst["metric"], worst["value"], worst["best"]
     if value >= CARRIES:
         return {"zh": f"可以照搬：只见过 A 的模型，在 B 上最差的指标 {metric} 的 R² 仍有 {value:.3f}。",
                 "en": f"It carries over as it is: a model that has seen A alone still has an R² of {value:.3f} on {metric}, its worst metric of B."}  # fmt: skip
-    return {"zh": f"不能照搬：只见过 A 的模型，在 B 的 {metric} 上 R² 只有 {value:.3g}。",
-            "en": f"Not as it is: a model that has seen A alone has an R² of {value:.3g} on {metric} of B."}  # fmt: skip
+    return {"zh": f"不能照搬：只见过 A 的模型，在 B 上最差的指标 {metric} 的 R² 只有 {value:.3g}，最好的 {best['metric']} 为 {best['r2']:.3g}。",
+            "en": f"It does not carry over as it is: of the metrics of B, a model that has seen A alone is worst on {metric}, with an R² of {value:.3g}, and best on {best['metric']}, with {best['r2']:.3g}."}  # fmt: skip
 
 
 def reached(chosen: pd.DataFrame, method: Words) -> Words:
@@ -171,8 +166,8 @@ def scarce(few: dict[str, Any], config: Config, which: Words) -> Words:
     if few["value"] is None:
         return {"zh": "", "en": ""}
     n, value, verb = few_labels(config), few["value"], helps(few)
-    return {"zh": f"只有 {n} 个标注时，迁移{verb['zh']}：{which['zh']}平均 R² 相差 {value:+.3f}。",
-            "en": f"With {n} labels transfer {verb['en']}: the mean R² over {which['en']} differs by {value:+.3f}."}  # fmt: skip
+    return {"zh": f"只有 {n} 个标注时，与只用目标标注的最好方法相比，迁移{verb['zh']}：{which['zh']}平均 R² 相差 {value:+.3f}。",
+            "en": f"With {n} labels, against the best target-only method, transfer {verb['en']}: the mean R² over {which['en']} changes by {value:+.3f}."}  # fmt: skip
 
 
 def advice(budgets: pd.DataFrame, transfer: dict[str, Any], until: int) -> Words:

@@ -1,20 +1,22 @@
 """What judges the claims: a value with its interval over split seeds, or the reason why these data cannot tell."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from lib.report.claims import Judged, untested
 from lib.studies.opamp_transfer.ablations import NO_CLIP
 from lib.studies.opamp_transfer.arms import Lab
 from lib.studies.opamp_transfer.comparison import Outcome, held_out
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared
-from lib.studies.opamp_transfer.scope import absent
+from lib.studies.opamp_transfer.scope import absent, untested
 from lib.studies.opamp_transfer.tables import averages, budget_gap, gap, interval, of
 
 FEW_METHOD = "gp_source_features"  # the transfer method that is asked what a few labels are worth
+FAILED = ("gain_below_one", "no_unity_crossing")  # why a design is taken for a failed simulation
 TAILED = ("ugf", "cmrr")  # the metrics that the document calls highly skewed
+Judged = dict[str, Any]  # value, low, high and what a sentence names; or value None and why_not
 
 
 def few_labels(config: Config) -> int:
@@ -33,7 +35,7 @@ def largest(prepared: Prepared, metric: str) -> Judged:
     if metric not in prepared.targets:
         return absent(metric)
     both = max(float(frame[metric].max()) for frame in (prepared.source, prepared.target))
-    return {"value": both, "dropped": int((prepared.dropped.reason == "no_unity_crossing").sum())}
+    return {"value": both, "dropped": int(prepared.dropped.reason.isin(FAILED).sum())}
 
 
 def skew_of_tails(skewness: pd.DataFrame) -> dict[str, Judged]:

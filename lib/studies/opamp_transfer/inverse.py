@@ -11,13 +11,12 @@ from scipy.stats import binomtest
 from lib import metrics
 from lib.inverse import spec as specs
 from lib.inverse.candidates import known_and_random
-from lib.inverse.diagnose import diagnose, verdict
+from lib.inverse.diagnose import diagnose
 from lib.inverse.model import InverseModel
 from lib.inverse.refine import refine
 from lib.inverse.search import Found, SearchConfig, search
 from lib.inverse.spec import Goal, Goals, Spec
 from lib.progress import Progress
-from lib.report.claims import Judged, untested
 from lib.runtime import Runtime, generator
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import Prepared
@@ -25,6 +24,7 @@ from lib.studies.opamp_transfer.forward import with_surrogate
 from lib.studies.opamp_transfer.inverse_fit import held_out, train_inverse
 from lib.studies.opamp_transfer.inverse_words import model_says, rounds_say, surrogate_says
 from lib.studies.opamp_transfer.judge import Judge, choose, judge_name, judge_says
+from lib.studies.opamp_transfer.scope import Untested, untested
 
 __all__ = [
     "Inverted", "advantage", "beyond", "documented", "example_says", "feasibility", "find", "held_out", "invert_held_out", "judge_name", "judge_says", "model_says", "out_of_range", "pareto",
@@ -223,8 +223,8 @@ def example_says(prepared: Prepared) -> tuple[str, str]:
     )
 
 
-def feasibility(prepared: Prepared, model: InverseModel, config: Config) -> tuple[pd.DataFrame, str]:
-    """Diagnose the example target: a row per metric, and the verdict in one sentence."""
+def feasibility(prepared: Prepared, model: InverseModel, config: Config) -> pd.DataFrame:
+    """Diagnose the example target: a row per metric."""
     wanted = example(prepared)
     best = model.designs(find(model, [wanted], settings(config), config.seed), 0).iloc[0]
     table = diagnose(wanted, prepared.target, prepared.targets, {m: float(best[m]) for m in prepared.targets})
@@ -234,7 +234,7 @@ def feasibility(prepared: Prepared, model: InverseModel, config: Config) -> tupl
     shown["in_known_range"] = np.where(table.reachable, "inside_range", "outside_range")
     columns = ["metric", "wanted_value", "known_min", "known_median", "known_max", "known_percentile", "in_known_range",
                "best_found", "relative_miss"]  # fmt: skip
-    return shown[columns], verdict(table)
+    return shown[columns]
 
 
 def out_of_range(feasible: pd.DataFrame) -> dict[str, float | str]:
@@ -243,7 +243,7 @@ def out_of_range(feasible: pd.DataFrame) -> dict[str, float | str]:
     return {"count": len(names), "names": ", ".join(names) or "—"}
 
 
-def beyond(prepared: Prepared, feasible: pd.DataFrame) -> Judged:
+def beyond(prepared: Prepared, feasible: pd.DataFrame) -> Untested:
     """Return how many metrics of the document's example lie outside the known range; untested where it does not fit the data."""
     if not documented(prepared):
         return untested("原文的示例目标不适用于这些指标。", "The document's example target does not fit these metrics.")

@@ -23,10 +23,10 @@ def model_says(results: pd.DataFrame, within: float = 0.05) -> tuple[str, str]:
     error = ((part.predicted - part.judged) / part.judged).abs().groupby(part.metric).median()
     name, worst = error.idxmax(), error.max()
     return (
-        f"按正向模型自己的预测，搜到的设计满足了 {promised:.0%} 的要求，评判认可的是 {kept:.0%}。两者之差是正向模型的误差，"
-        f"在搜到的设计上最大的是 {name}：相对误差的中位数为 {worst:.1%}。",
+        f"按正向模型自己的预测，搜到的设计满足了 {promised:.0%} 的要求，评判认可的是 {kept:.0%}。两者之差来自正向模型与评判者的误差；"
+        f"在搜到的设计上，预测与评判相差最大的是 {name}：相对误差的中位数为 {worst:.1%}。",
         f"By the forward model's own prediction the designs found meet {promised:.0%} of the specifications; the judge grants {kept:.0%}. "
-        f"What lies between is the model's error, which at these designs is largest for {name}: {worst:.1%} in the median, relative.",
+        f"What lies between is error of the model and of the judge; at these designs they differ most on {name}: by {worst:.1%} in the median, relative.",
     )
 
 
