@@ -18,7 +18,9 @@ MORE = {
     "mlp_head": lambda folder: {"checkpoint": str(folder / "latent_extraction" / "model" / "denoiser.safetensors")},
     "vit_scaling": lambda _: {"epochs": [4] * len(defaults("vit_scaling")["sizes"]), "ablation_epochs": 4},
 }
-BEYOND = {"vit_scaling": {"H1", "H12", "H13", "H28"}}  # a million spectra, a GPU, and what no arm can ask
+BEYOND = {
+    "vit_scaling": {"H1", "H12", "H13", "H28", "H30", "H32", "H38", "H43"}
+}  # a million spectra, a GPU, a curve that reaches, what no arm can ask
 
 
 def defaults(study):

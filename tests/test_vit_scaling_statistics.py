@@ -29,6 +29,10 @@ def test_scaling_statistics_recover_a_known_curve():
     assert scaling.crossing({1000: 0.4, 4000: 0.6}, {1000: 0.5, 4000: 0.5}) == pytest.approx(2000)
     assert scaling.crossing(flat, dict.fromkeys(sizes, 0.6)) is None
     assert scaling.crossing(dict.fromkeys(sizes, 0.7), flat) == 1000
+    assert scaling.equivalent_size({1000: 0.4, 4000: 0.6}, 0.5) == pytest.approx(2000)
+    assert scaling.equivalent_size(line, 0.0) == 1000
+    assert scaling.equivalent_size(flat, 0.6) == np.inf
+    assert scaling.rough(5209.4) == "5,200"
     assert scaling.saturation(flat) == 1000
     assert scaling.saturation(line) is None
     assert scaling.power_law({1: 0.1, 2: 0.2}) is None

@@ -69,7 +69,7 @@ def shape_trace(config: ViTConfig, *, batch_size: int = 256) -> pd.DataFrame:
     for name, module in model.named_modules():
         if not any(module.children()) or name.endswith(("attention", "tokenizer")):
             handles.append(module.register_forward_hook(_recorder(name, rows)))
-    rows.append(("input", "flux", "", str((batch_size, config.input_length))))
+    rows.append(("spectrum", "flux", "", str((batch_size, config.input_length))))
     model(torch.empty(batch_size, config.input_length, device="meta"))
     for handle in handles:
         handle.remove()

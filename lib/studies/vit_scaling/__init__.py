@@ -1,12 +1,13 @@
 """Study `vit_scaling`: a Vision Transformer on spectra, its scaling curve, and the ceiling above it.
 
 `config` the parameters and sweep points, `data` the spectra, `training` one ViT, `baselines` Ridge and LightGBM, `points`
-the cached sweep, `scaling` and `evaluate` the tables, `survey` the data section, `claims` what they are judged by, `words` what is said of them,
+the cached sweep, `scaling` and `evaluate` the tables, `survey` the data section, `beside` what stands beside reported figures;
+`claims` (the ladder), `arms`, `histories` and `flux_error` what the claims are judged by, `words` what is said of them,
 `apply` the model for users' files.
 """
 
 from lib.runtime import Runtime, start
-from lib.studies.vit_scaling import claims, evaluate, survey, words
+from lib.studies.vit_scaling import arms, beside, claims, evaluate, flux_error, histories, survey, words
 from lib.studies.vit_scaling.apply import predict_file, publish
 from lib.studies.vit_scaling.config import ARMS, Point, VitScalingConfig, model_config, points, vit_settings
 from lib.studies.vit_scaling.data import fingerprint
@@ -20,9 +21,13 @@ __all__ = [
     "Results",
     "Sweep",
     "VitScalingConfig",
+    "arms",
+    "beside",
     "claims",
     "evaluate",
     "fingerprint",
+    "flux_error",
+    "histories",
     "judge",
     "model_config",
     "points",

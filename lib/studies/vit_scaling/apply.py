@@ -26,7 +26,7 @@ def publish(results: Results, point: Point, folder: Path) -> None:
 
 
 def predict_file(model_dir: Path, path: Path, *, noise_level: float = 0.0, seed: int = 0) -> pd.DataFrame:
-    """Return one row per spectrum of a file, in its order: the label and, where the head has it, <label>_sd.
+    """Return one row per spectrum of a file, in its order: row, the label and, where the head has it, <label>_sd.
 
     noise_level  add this factor times the file's error first, for files of noiseless models
     Raises ValueError naming what is absent or does not fit: data sets, wavelengths, values that are not finite.
@@ -43,7 +43,7 @@ def predict_file(model_dir: Path, path: Path, *, noise_level: float = 0.0, seed:
             if noise_level:
                 flux = flux + noise_level * error[0] * torch.randn(flux.shape, generator=generator(seed, rows.start))
             label, sigma = predict(model, scaler, flux[:, pixels])
-            frame = pd.DataFrame({state["label"]: label[:, 0].numpy()})
+            frame = pd.DataFrame({"row": rows.start + np.arange(len(label)), state["label"]: label[:, 0].numpy()})
             frames.append(frame if sigma is None else frame.assign(**{f"{state['label']}_sd": sigma[:, 0].numpy()}))
     return pd.concat(frames, ignore_index=True)
 

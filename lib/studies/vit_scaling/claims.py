@@ -1,28 +1,18 @@
-"""What the study's claims are judged by, and the tables that stand beside reported figures."""
+"""What the claims on the scaling ladder are judged by: a value with its interval, or None where the run holds none."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from scipy import stats
 
-from lib.models.vit import ViTConfig, flops, peak_tflops
 from lib.studies.vit_scaling import scaling
-from lib.studies.vit_scaling.config import Point, VitScalingConfig, model_config
+from lib.studies.vit_scaling.config import Point
 from lib.studies.vit_scaling.data import observe
 from lib.studies.vit_scaling.evaluate import Results
 
-# The documents' Run 1, by parameter; n_train is stated for one million rows.
-DOCUMENT = {
-    "patch_size": 16, "hidden_size": 256, "num_layers": 6, "num_heads": 8, "tokenizer": "C1D", "pos_encoding": "learned",
-    "pooling": "cls", "dropout": 0.1, "loss": "mse", "label_norm": "standard", "lr": 3e-4, "min_lr": 1e-5, "weight_decay": 0.01,
-    "batch_size": 256, "epochs": 200, "n_train": 1_000_000, "n_val": 1000, "n_test": 10_000, "clip": 0.5, "patience": 500,
-    "noise_level": 1.0, "pixels": 4096,
-}  # fmt: skip
-DOCUMENT_MODEL = ViTConfig()
 ENOUGH = 1_000_000  # training rows that the documents' hypothesis is about
+DRAWN = 256  # test stars whose noise is drawn twice
 
 
 def judge(
@@ -31,66 +21,22 @@ def judge(
 ) -> str:  # fmt: skip
     """Give `report` the verdict on a claim, or the reason `why` (zh, en) it is not tested where nothing was found.
 
-    found  value, and low and high where there is an interval; facts: the three sentences and what they mention
+    found  value, low and high where there is an interval, and more that the sentences mention
+    facts  the three sentences and what else they mention
     """
     if found is None:
-        zh, en = (text.format(**facts) for text in why)
-        report.not_tested(key, metric=metric, criterion=criterion, zh=zh, en=en, anchor=anchor, reported_as=reported_as)
+        said = dict(zip(("zh", "en"), why, strict=True))
+        sides = {lang: {k: v[lang] if isinstance(v, dict) else v for k, v in facts.items()} for lang in said}
+        reason = {lang: text.format(**sides[lang]) for lang, text in said.items()}
+        report.not_tested(key, metric=metric, criterion=criterion, **reason, anchor=anchor, reported_as=reported_as)
         return "not_tested"
-    given = {name: found.get(name) for name in ("value", "low", "high")}
-    return report.claim(key, metric=metric, criterion=criterion, anchor=anchor, reported_as=reported_as, **given, **facts)
+    given = {"low": None, "high": None} | dict(found) | facts
+    return report.claim(key, metric=metric, criterion=criterion, anchor=anchor, reported_as=reported_as, **given)
 
 
 def finite(value: float) -> float | None:
     """Return a number, or None for the NaN that stands for what a run could not compute."""
     return float(value) if np.isfinite(value) else None
-
-
-def recipe(config: VitScalingConfig, pixels: int) -> pd.DataFrame:
-    """Return one row per setting: setting, reported, this_run (at the largest size), both as text."""
-    here = config.model_dump() | {"n_train": max(config.sizes), "epochs": config.epochs[-1], "pixels": pixels}
-    return pd.DataFrame([{"setting": k, "reported": f"{v}", "this_run": f"{here[k]}"} for k, v in DOCUMENT.items()])
-
-
-def epoch_table(
-    history: pd.DataFrame, label_std: float, reported: Mapping[str, Sequence[Sequence[float | None]]], rows: int = 6
-) -> pd.DataFrame:
-    """Return epochs of the arms, evenly spaced, below the reported ones: arm, epoch, r2, mae_normalized, train_loss.
-
-    reported  {arm: rows of those four figures}; None where the document has none
-    """
-    names = ["epoch", "r2", "mae_normalized", "train_loss"]
-    frames = [pd.DataFrame(told, columns=names, dtype=float).assign(arm=f"reported_{arm}") for arm, told in reported.items()]
-    for arm, part in history.groupby("arm", sort=False):
-        part = part.iloc[np.unique(np.linspace(0, len(part) - 1, rows).astype(int))]
-        part = part.assign(r2=part.val_r2, mae_normalized=part.val_mae / label_std, arm=arm)
-        frames.append(part[["arm", *names]])
-    return pd.concat(frames, ignore_index=True)[["arm", *names]].astype({"epoch": int})
-
-
-def throughput(results: Results, point: Point) -> dict[str, float | None]:
-    """Return training speed of a ViT: spectra_per_s, parameters, gflop (a spectrum's training step), peak_fraction (GPU)."""
-    measured = results.found[id(point)][0]
-    work = flops(model_config(point.settings, len(results.sets.wave)))["training"]
-    rate = measured["spectra_per_s"]
-    peak = peak_tflops(results.sets.train.device)
-    head = {"spectra_per_s": rate, "parameters": measured["parameters"], "gflop": work / 1e9}
-    return head | {"peak_fraction": rate * work / 1e12 / peak if peak else None}
-
-
-def reported_curves(rows: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
-    """Return reported scaling curves {model: {n: R2}} as a frame: model, n_train, r2."""
-    return pd.DataFrame([{"model": m, "n_train": n, "r2": r2} for m, curve in rows.items() for n, r2 in curve.items()])
-
-
-def beside_public(reported: Mapping[str, Mapping[int, float]], ladder: pd.DataFrame) -> pd.DataFrame:
-    """Return reported scaling curves {model: {n: R2}} beside this run's (fixed noise): model, n_train, reported_public, this_run."""
-    fixed = ladder[ladder.protocol == "fixed"].drop_duplicates(["model", "n_train"])  # the first seed
-    theirs = reported_curves(reported).rename(columns={"r2": "reported_public"})
-    both = theirs.merge(fixed[["model", "n_train", "r2"]].rename(columns={"r2": "this_run"}), "outer")
-    return both.sort_values(
-        ["model", "n_train"], key=lambda c: c.map({"vit": 0, "lightgbm": 1, "ridge": 2}) if c.name == "model" else c
-    )
 
 
 def scored(row: Mapping[str, Any]) -> dict[str, float]:
@@ -102,30 +48,6 @@ def gained(results: Results, point: Point, other: Point) -> dict[str, float]:
     """Return value, low and high of R2(point) - R2(other), paired over test stars."""
     gain = results.gain(point, other)
     return {"value": gain["gain"], "low": gain["low"], "high": gain["high"]}
-
-
-def weakest_tokenizer(results: Results) -> dict[str, float] | None:
-    """Return the lower of the R2 of Run 1 and of Run 1 with the SW tokenizer; None where that arm was not run."""
-    rows = [results.row(p) for arm in ("run_1", "tokenizer_sw") for p in results.chosen("ablation", arm=arm)]
-    return scored(min(rows, key=lambda row: row["r2"])) if len(rows) == 2 else None
-
-
-def arm_gain(results: Results, arm: str) -> dict[str, float] | None:
-    """Return the paired gain of R2 of an ablation arm over Run 1; None where it was not run."""
-    points = results.chosen("ablation", arm=arm)
-    return gained(results, points[0], results.chosen("ablation", arm="run_1")[0]) if points else None
-
-
-def larger_gain(results: Results) -> dict[str, float] | None:
-    """Return the larger gain of R2 over Run 1 of a model twice as deep and one twice as wide; None where neither was run."""
-    found = [gain for arm in ("depth_double", "width_double") if (gain := arm_gain(results, arm))]
-    return max(found, key=lambda gain: gain["value"]) if found else None
-
-
-def late_rise(history: pd.DataFrame) -> dict[str, float] | None:
-    """Return what the validation R2 of Run 1 gains over its last quarter of epochs; None for fewer than four epochs."""
-    r2 = history[history.arm == "run_1"].val_r2.to_numpy()
-    return {"value": float(r2[-1] - r2[-1 - len(r2) // 4])} if len(r2) >= 4 else None
 
 
 def gap_shrinks(ladder: pd.DataFrame) -> dict[str, float] | None:
@@ -150,16 +72,77 @@ def augmentation_gain(results: Results) -> dict[str, float] | None:
     return {"n": max(both)} | gained(results, pairs[max(both)]["fresh"], pairs[max(both)]["fixed"]) if both else None
 
 
-def bootstrap_spearman(results: Results, point: Point) -> dict[str, float]:
-    """Return Spearman's correlation of |label residual| with a star's mean flux error, with its 95 % interval."""
-    stars = range(0, len(results.truth), 512)
-    parts = [observe(results.sets.test, a, min(a + 512, len(results.truth))).sigma.mean(1) for a in stars]
-    error = stats.rankdata(torch.cat(parts).cpu().numpy())
-    residual = stats.rankdata(np.abs(results.truth - results.pred(point)))
-    rows = np.random.default_rng(results.config.seed).integers(0, len(error), (results.config.fit_draws, len(error)))
-    draws = [np.corrcoef(residual[r], error[r])[0, 1] for r in rows]
-    low, high = np.quantile(draws, scaling.LEVELS)
-    return {"value": float(np.corrcoef(residual, error)[0, 1]), "low": float(low), "high": float(high)}
+def smallest_gain(results: Results) -> dict[str, float]:
+    """Return R2 of the ViT minus that of LightGBM at the smallest size under fixed noise, and that size n."""
+    n = min(results.config.sizes)
+    first = {p.model: p for p in results.chosen("ladder", protocol="fixed", n_train=n, seed=results.config.seed)}
+    return {"n": n} | gained(results, first["vit"], first["lightgbm"])
+
+
+def doubling_gain(results: Results) -> dict[str, float] | None:
+    """Return what the ViT's R2 gains per doubling up to its largest size; None below ENOUGH rows, or with one size.
+
+    Under the protocol of the training that is most like the document's. before, n: the two sizes compared
+    """
+    protocol = results.documented().protocol
+    curve = {p.n_train: p for p in results.chosen("ladder", model="vit", protocol=protocol, seed=results.config.seed)}
+    *_, before, n = (0, 0, *sorted(curve))
+    if before == 0 or n < ENOUGH:
+        return None
+    gain = gained(results, curve[n], curve[before])
+    return {name: value / np.log2(n / before) for name, value in gain.items()} | {"before": before, "n": n}
+
+
+def equivalent_stars(results: Results) -> dict[str, float] | None:
+    """Return how many times the stars give the ViT, under fixed noise, the R2 that fresh noise gives; n, epochs of the latter.
+
+    None where no fresh noise was tried, or where the curve of fixed noise does not reach its R2 or the interval's end.
+    """
+    point, (curves, draws) = results.largest("fresh").get("vit"), results.curves()
+    if point is None or len(curves["fixed", "vit"]) < 2:
+        return None
+    fixed, sampled, n = curves["fixed", "vit"], draws["fixed", "vit"], point.n_train
+    value = scaling.equivalent_size(fixed, curves["fresh", "vit"][n]) / n
+    each = [
+        scaling.equivalent_size({k: d[i] for k, d in sampled.items()}, r2) / n for i, r2 in enumerate(draws["fresh", "vit"][n])
+    ]
+    low, high = np.quantile(each, scaling.LEVELS, method="nearest")
+    if not np.isfinite([value, high]).all():
+        return None
+    return {"value": value, "low": float(low), "high": float(high), "n": n, "epochs": point.epochs}
+
+
+def noise_training_gain(results: Results) -> dict[str, float] | None:
+    """Return R2 on noisy test spectra of a ViT trained with noise minus R2 of one trained without; None without the pair."""
+    blind = next(iter(results.chosen("noise", noise_level=0.0)), None)
+    if blind is None or not results.config.noise_level:
+        return None
+    wanted = blind.key() | {"noise_level": results.config.noise_level}
+    seeing = next((p for p in results.points if p.key() == wanted), None)
+    if seeing is None:
+        return None
+    gain = results.difference(results.pred(seeing), results.applied(blind))
+    return {"value": gain["gain"], "low": gain["low"], "high": gain["high"], "n": blind.n_train}
+
+
+def redrawn(results: Results) -> dict[str, float]:
+    """Return the largest difference between two evaluations' noisy flux of the same test stars."""
+    first, again = (observe(results.sets.test, 0, min(DRAWN, len(results.truth))).noisy for _ in range(2))
+    return {"value": float((first - again).abs().max())}
+
+
+def attention_ratio(attention: pd.DataFrame, features: Sequence[tuple[str, float]]) -> dict[str, float] | None:
+    """Return mean attention of the patches that hold a gravity-sensitive feature over that of the others; None without both.
+
+    attention  wave_aa (patch centre), layer, attention;  features: (name, wavelength in Angstrom)
+    """
+    mean = attention.groupby("wave_aa").attention.mean()
+    centres = mean.index.to_numpy()
+    held = np.unique([np.abs(centres - wave).argmin() for _, wave in features])
+    if not 0 < len(held) < len(mean):
+        return None
+    inside = np.isin(np.arange(len(mean)), held)
+    return {"value": float(mean[inside].mean() / mean[~inside].mean()), "patches": len(held), "of": len(mean)}
 
 
 def slope(table: pd.DataFrame) -> dict[str, float] | None:
@@ -181,19 +164,4 @@ def crossing_text(results: Results) -> dict[str, str]:
         return {"zh": "在本阶梯内未出现", "en": "not within this ladder"}
     if n <= least:
         return {"zh": f"不晚于 n = {least:,}", "en": f"at or below n = {least:,}"}
-    return {"zh": f"n ≈ {n:,.0f}", "en": f"n ≈ {n:,.0f}"}
-
-
-def precision_gain(results: Results, measure: str) -> dict[str, float] | None:
-    """Return how many times better mixed precision is than fp32 on a GPU; None without a GPU or without both arms.
-
-    measure  spectra_per_s (the higher the better) or peak_mib (peak memory of the device, the lower the better)
-    """
-    found = {}
-    for arm in ("precision_fp32", "precision_fp16", "precision_bf16"):
-        for point in results.chosen("ablation", arm=arm):
-            found[arm] = results.found[id(point)][0][measure]
-    single, mixed = found.pop("precision_fp32", None), list(found.values())
-    if results.sets.train.device.type != "cuda" or not single or not mixed:
-        return None
-    return {"value": max(mixed) / single if measure == "spectra_per_s" else single / min(mixed)}
+    return {"zh": f"n ≈ {scaling.rough(n)}", "en": f"n ≈ {scaling.rough(n)}"}

@@ -9,13 +9,15 @@ from lib.config import Count, Level, Positive, Share, StudyConfig, check_files, 
 from lib.losses.regression import NAMES as LOSSES
 from lib.models.vit import ViTConfig
 
-# What an ablation changes from Run 1, one factor each; run_2 is the documents' second run, which changes three at once.
+# What an ablation changes from Run 1, one factor each; run_2 is the documents' second run, which changes three at once, and
+# minmax_l1 its two changes of the loss.
 ARMS: dict[str, dict[str, Any]] = {
     "run_1": {},
     "run_2": {"tokenizer": "SW", "loss": "l1", "label_norm": "minmax"},
     "tokenizer_sw": {"tokenizer": "SW"},
     "loss_l1": {"loss": "l1"},
     "norm_minmax": {"label_norm": "minmax"},
+    "minmax_l1": {"loss": "l1", "label_norm": "minmax"},
     "loss_huber": {"loss": "huber"},
     "loss_heteroscedastic_mse": {"loss": "heteroscedastic_mse"},
     "loss_heteroscedastic_l1": {"loss": "heteroscedastic_l1"},

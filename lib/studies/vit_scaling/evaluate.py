@@ -13,9 +13,11 @@ from lib import metrics
 from lib.fisher import r2_ceiling
 from lib.models.vit import SpectrumViT
 from lib.studies.vit_scaling import scaling
+from lib.studies.vit_scaling.baselines import chunks
 from lib.studies.vit_scaling.config import Point
 from lib.studies.vit_scaling.data import observe
 from lib.studies.vit_scaling.points import Sweep, load, read
+from lib.studies.vit_scaling.training import PREDICT_BATCH, predict
 
 COVERAGE = (0.5, 0.683, 0.9, 0.954)
 NUISANCE = 3  # the smaller set of free labels: t_eff, log_g, m_h
@@ -89,7 +91,10 @@ class Results:
 
     def gain(self, point: Point, other: Point) -> dict[str, float]:
         """Return R2(point) - R2(other) with its paired 95 % interval over test stars."""
-        pair = self.pred(point), self.pred(other)
+        return self.difference(self.pred(point), self.pred(other))
+
+    def difference(self, *pair: np.ndarray) -> dict[str, float]:
+        """Return R2 of one prediction minus R2 of another, both (n,), with its paired 95 % interval: gain, low, high."""
         low, high = metrics.bootstrap_difference(metrics.r2, self.truth, *pair, n=self.config.fit_draws, seed=self.config.seed)
         return {"gain": float(metrics.r2(self.truth, pair[0]) - metrics.r2(self.truth, pair[1])), "low": low, "high": high}
 
@@ -107,15 +112,23 @@ class Results:
             )
         return pd.DataFrame(rows)
 
-    def history(self, arms: Sequence[str] = ("run_1", "run_2")) -> pd.DataFrame:
-        """Return the epochs of ablation arms: arm, epoch, train_loss and val_loss as trained, val_r2, val_mae in dex."""
+    def history(self, arms: Sequence[str] = ("run_1", "run_2", "fresh")) -> pd.DataFrame:
+        """Return epochs of ablation arms, and as `fresh` those of Run 1 at the largest size under fresh noise.
+
+        arm, epoch, train_loss and val_loss as trained, val_r2, val_mae in dex
+        """
+        named = {p.arm: p for p in self.chosen("ablation")} | {"fresh": self.largest("fresh").get("vit")}
         frames = []
-        for p in self.chosen("ablation"):
-            if p.arm in arms:
-                frame = pd.read_csv(self.folders[id(p)] / "history.csv")
-                frame["val_mae"] *= self.found[id(p)][0]["label_scale"]
-                frames.append(frame.assign(arm=p.arm))
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["epoch", "arm"])
+        for arm in arms:
+            if (point := named.get(arm)) is not None:
+                frame = pd.read_csv(self.folders[id(point)] / "history.csv")
+                frame["val_mae"] *= self.found[id(point)][0]["label_scale"]
+                frames.append(frame.assign(arm=arm))
+        return (
+            pd.concat(frames, ignore_index=True)
+            if frames
+            else pd.DataFrame(columns=["arm", "epoch", "train_loss", "val_r2", "val_mae"])
+        )
 
     def noise_table(self) -> pd.DataFrame:
         """Return one row per noise factor: R2 on test spectra of the same factor."""
@@ -127,6 +140,10 @@ class Results:
         top = max((p.n_train for p in points), default=0)
         return {p.model: p for p in points if p.n_train == top}
 
+    def documented(self) -> Point:
+        """Return the ViT trained most like the document's: the largest under fresh noise, or under fixed where none is."""
+        return (self.largest("fresh") or self.largest())["vit"]
+
     def best_vit(self) -> Point:
         """Return the ladder's ViT of the best R2 on validation: the model that is published."""
         truth = self.sets.val.labels[:, 0].double().cpu().numpy()
@@ -136,6 +153,13 @@ class Results:
     def model(self, point: Point) -> SpectrumViT:
         """Return a point's trained network."""
         return load(self.folders[id(point)])[0]
+
+    def applied(self, point: Point) -> np.ndarray:
+        """Return what a point's network, trained at any noise level, says of the run's test spectra (n,), in the label's unit."""
+        model, scaler, _ = load(self.folders[id(point)])
+        model.to(self.sets.test.device)
+        parts = [predict(model, scaler, flux)[0] for flux, _ in chunks(self.sets.test, rows=PREDICT_BATCH)]
+        return torch.cat(parts)[:, 0].double().cpu().numpy()
 
 
 def by_snr(results: Results, points: dict[str, Point], bins: int = 5) -> pd.DataFrame:
@@ -258,21 +282,8 @@ def mean_spectrum(results: Results, stars: int = 256) -> pd.DataFrame:
 
 def brief(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of scores that a page shows."""
-    names = [
-        "model",
-        "protocol",
-        "n_train",
-        "noise_level",
-        "epochs",
-        "seed",
-        "r2",
-        "low",
-        "high",
-        "mae_dex",
-        "train_r2",
-        "gap",
-        "seconds",
-    ]
+    names = ("model", "protocol", "n_train", "noise_level", "epochs", "seed", "r2", "low", "high", "mae_dex", "train_r2", "gap",
+             "seconds")  # fmt: skip
     return rows[[name for name in names if name in rows]]
 
 

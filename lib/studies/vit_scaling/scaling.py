@@ -49,6 +49,26 @@ def crossing(curve: Mapping[int, float], other: Mapping[int, float]) -> float | 
     return float(np.exp(np.log(sizes[last]) + part * (np.log(sizes[last + 1]) - np.log(sizes[last]))))
 
 
+def equivalent_size(curve: Mapping[int, float], r2: float) -> float:
+    """Return the n at which a curve first reaches R2, linear in log n between sizes: infinite where it never does.
+
+    The smallest size is returned where the curve starts above: the n lies at or below it.
+    """
+    sizes = sorted(curve)
+    if r2 <= curve[sizes[0]]:
+        return float(sizes[0])
+    for a, b in pairwise(sizes):
+        if curve[b] >= r2:
+            part = (r2 - curve[a]) / (curve[b] - curve[a])
+            return float(np.exp(np.log(a) + part * (np.log(b) - np.log(a))))
+    return float("inf")
+
+
+def rough(n: float) -> str:
+    """Write a number of spectra that is read off a curve, with two significant digits."""
+    return f"{float(f'{n:.2g}'):,.0f}"
+
+
 def power_law(curve: Mapping[int, float]) -> dict[str, float] | None:
     """Fit 1 - R2 = floor + a (n / n_min)^-b; return floor, a, b and the residual rms, or None below four sizes.
 

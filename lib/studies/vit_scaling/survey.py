@@ -64,7 +64,7 @@ def ceilings(results: Results) -> pd.DataFrame:
     return ceiling_table(grid, frames.sigmas(grid, CEILING_MAGNITUDES), parameters=parameters, stars=stars)
 
 
-def beside_public(reported: Mapping[float, Sequence[float]], ceilings: pd.DataFrame, label: str) -> pd.DataFrame:
+def public_ceilings(reported: Mapping[float, Sequence[float]], ceilings: pd.DataFrame, label: str) -> pd.DataFrame:
     """Return reported ceilings beside this grid's without prior, read at the same S/N: snr, n_parameters, reported_public, this_run."""
     rows, own = [], ceilings[(ceilings.label == label) & ~ceilings.prior].sort_values("snr")
     for point in reported_ceilings(reported).itertuples():
