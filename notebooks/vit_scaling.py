@@ -227,9 +227,6 @@ report.describe_data(
 report.table("snr", study.evaluate.snr_quantiles(results, reported("vit_scaling.public.snr_quantiles_test_10k")),
              "测试光谱信噪比的分位数。", "Quantiles of the S/N of the test spectra.", source=study.evaluate.snr_quantiles)  # fmt: skip
 
-# %%
-report.text(**study.words.scope(config, sets.wave))
-
 # %% tags=["nbval-check-output"]
 same = ("两次抽取的噪声相差 {value:g}。", "The two draws of the noise differ by {value:g}.")
 study.judge(report, "H42", study.claims.redrawn(results), Criterion("within", 0.0), "fig-example", metric="difference",
@@ -292,6 +289,7 @@ report.table("trace", shape_trace(model_config, batch_size=config.batch_size), "
              "Tensor shapes of a batch on its way through the model.", source=shape_trace)  # fmt: skip
 report.table("recipe", study.beside.recipe(config, len(sets.wave)), "原文与本次运行的设置。", "Settings of the document and of this run.",
              source=study.beside.recipe)  # fmt: skip
+report.text(**study.words.scope(config, sets.wave))
 
 # %%
 study.judge(
