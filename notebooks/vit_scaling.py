@@ -267,14 +267,14 @@ if sets.grid is not None:
 
 # %% [markdown] tags=["lang-zh"]
 # ### 模型
-# 词元由卷积（`C1D`）或滑窗加线性层（SW）得到，两者算的是同一个线性映射，只有初始化不同；加上位置编码后进入前置归一化的编码器：
+# 词元由卷积（`C1D`）或滑窗加线性层（SW）得到，两者算的是同一个线性映射，至多初始化不同；加上位置编码后进入前置归一化的编码器：
 # $$x \leftarrow x + \mathrm{Attention}(\mathrm{LN}(x)), \qquad x \leftarrow x + \mathrm{MLP}(\mathrm{LN}(x)), \qquad
 # \mathrm{Attention} = \mathrm{softmax}\left(\frac{QK^\top}{\sqrt{d_k}}\right)V$$
 # 汇聚后的向量经线性层输出标签。原文代码草图画的是后置归一化，实际模型是前置归一化。分类头与可学习的预处理器不在本研究范围内。
 
 # %% [markdown] tags=["lang-en"]
 # ### Model
-# Tokens come from a convolution (`C1D`) or from sliding windows and a linear layer (SW): the same linear map, initialised differently. With
+# Tokens come from a convolution (`C1D`) or from sliding windows and a linear layer (SW): the same linear map, at most initialised differently. With
 # positions added they enter a pre-norm encoder:
 # $$x \leftarrow x + \mathrm{Attention}(\mathrm{LN}(x)), \qquad x \leftarrow x + \mathrm{MLP}(\mathrm{LN}(x)), \qquad
 # \mathrm{Attention} = \mathrm{softmax}\left(\frac{QK^\top}{\sqrt{d_k}}\right)V$$
@@ -596,8 +596,8 @@ study.judge(
 better, worse = Criterion("gt", 0.0), Criterion("lt", 0.0)
 moved, unclear = study.arms.MOVED, study.arms.UNCLEAR
 once = (
-    "R² 变化 {value:+.3f}。两者仅初始化不同，且只训练一次。",
-    "R² changes by {value:+.3f}. They differ in initialisation only, one seed each.",
+    "R² 变化 {value:+.3f}。两者至多初始化不同，且只训练一次。",
+    "R² changes by {value:+.3f}. They differ in initialisation at most, one seed each.",
 )
 study.judge(report, "H14", study.arms.arm_gain(results, "tokenizer_sw"), better, "fig-ablations", metric="delta_r2", arm="tokenizer_sw",
             why=study.arms.NO_ARM, supported=once, refuted=once, inconclusive=once)  # fmt: skip
