@@ -223,4 +223,4 @@ def test_the_best_layers_of_the_labels_are_counted():
     rows = [{"layer": layer, "pooling": SEGMENTS, "label": label, "probe": "ridge", "dim": 8, "val_r2": r2}
             for label, best in (("log_g", PRE), ("t_eff", LAST)) for layer in (PRE, LAST) for r2 in (0.9 if layer == best else 0.1,)]  # fmt: skip
     table = pd.DataFrame(rows).assign(**dict.fromkeys(SCORES[1:], 0.5)).assign(val_r2=[r["val_r2"] for r in rows])
-    assert study.best_layers(table) == {"value": 2, "names": f"{PRE}, {LAST}"}
+    assert study.best_layers(table) == {"value": 2, "names": f"log_g: {PRE}, t_eff: {LAST}"}

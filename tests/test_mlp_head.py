@@ -178,7 +178,11 @@ def test_params_that_contradict_are_refused(wrong, says):
 def test_the_training_curve_is_judged_only_where_it_is_long_enough():
     epochs = range(41)
     history = pd.DataFrame({"epoch": epochs, "val_r2": [-5.0, 0.1] + [min(0.1 + 0.025 * e, 0.6) for e in epochs[2:]]})
-    assert study.after(history, 1)["value"] == pytest.approx(0.1)
+    assert study.at_once(history)["value"] == pytest.approx(1 / 6)
+    assert study.at_once(history.assign(val_r2=-1.0))["value"] is None
+    assert study.late_drop(history, 20)["value"] == 0
+    assert study.late_drop(history.assign(val_r2=[0.5] * 39 + [0.46, 0.5]), 20)["value"] == pytest.approx(0.04)
+    assert study.late_drop(history, 21)["value"] is None
     assert study.early_share(history, 20)["value"] == pytest.approx(1.0)
     assert study.early_share(history, 10)["value"] == pytest.approx(0.5)
     assert "fewer than 50" in study.early_share(history, 25)["why_not"]["en"]
@@ -189,7 +193,7 @@ def test_the_training_curve_is_judged_only_where_it_is_long_enough():
 def test_an_arm_that_was_not_trained_judges_nothing(ran):
     *_, main_head = ran
     y = np.zeros(96)
-    for found in (study.arm_gain(y, {}, "attention", main_head, 60), study.beyond_linear(y, {}, main_head, 60)):
+    for found in (study.arm_gain(y, {}, "attention", main_head, 60), study.beyond_linear(y, {}, main_head, y, 60)):
         assert found["value"] is None
         assert "in the parameter `arms`" in found["why_not"]["en"]
     assert "`folds`" in study.half_width(pd.DataFrame(columns=["fold", "held_r2", "test_r2"]))["why_not"]["en"]

@@ -127,6 +127,7 @@ def describe(config: SpectraConfig) -> dict[str, Any]:
     if config.embedded:
         grid = open_grid(config)
         name = config.grid_path or "synthetic grid"
-        return {"source": "embedded", "name": name, "fingerprint": grid.fingerprint, "n_dropped": 0}
+        label = {"zh": config.grid_path or "合成光谱网格", "en": name}
+        return {"source": "embedded", "name": name, "label": label, "fingerprint": grid.fingerprint, "n_dropped": 0}
     files = [locate(config, f) for f in (*config.train_path, config.val_path, config.test_path)]
     return {"source": "hdf5", "name": files[0].name, "fingerprint": fingerprint(*files), "n_dropped": 0}

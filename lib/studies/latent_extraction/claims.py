@@ -1,5 +1,6 @@
 """What judges the documents' questions: paired gains of cells, and arms that a profile may leave out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 
 from lib.latents import FUSED, Cell
 from lib.studies.latent_extraction.config import LatentExtractionConfig
-from lib.studies.latent_extraction.experiments import GLOBAL, LAST, PRE, SEGMENTS, Probed
+from lib.studies.latent_extraction.experiments import DECODER, GLOBAL, LAST, PRE, SEGMENTS, Probed
 from lib.studies.latent_extraction.tables import chosen, compare, of, r2_shown, recommended, shown, variant_cells
 
 FINER = "seg_mean_K16"
@@ -23,9 +24,9 @@ def between(probed: Probed, y: np.ndarray, column: int, better: Cell, baseline: 
 
 
 def strongest_layer(probed: Probed, y: np.ndarray, column: int) -> Judged:
-    """Return the gain of the layer that validation chooses over the last one, both with segments (Q1)."""
-    single = of(probed.table, pooling=SEGMENTS)
-    layer = chosen(single[single.layer != FUSED[0]]).layer
+    """Return the gain over the last layer of the one that validation chooses among the others, both with segments (Q1)."""
+    others = of(probed.table, pooling=SEGMENTS)
+    layer = chosen(others[~others.layer.isin((LAST, DECODER, FUSED[0]))]).layer
     return between(probed, y, column, (layer, SEGMENTS), (LAST, SEGMENTS)) | {"layer": layer}
 
 
@@ -35,10 +36,10 @@ def middle_layer(probed: Probed, y: np.ndarray, column: int) -> Judged:
     return between(probed, y, column, cells["V1"], cells["V0"]) | {"layer": cells["V1"][0]}
 
 
-def best_layers(table: pd.DataFrame) -> Judged:
-    """Return from how many layers the recommended cells of the labels come, and which layers these are (Q5)."""
-    layers = list(dict.fromkeys(recommended(table).layer))
-    return {"value": len(layers), "names": ", ".join(layers)}
+def best_layers(table: pd.DataFrame, labels: Sequence[str] = ("log_g", "t_eff", "m_h")) -> Judged:
+    """Return from how many layers the recommended cells of the documents' labels come, and which for which (Q5)."""
+    rows = recommended(table[table.label.isin(labels)])
+    return {"value": rows.layer.nunique(), "names": ", ".join(f"{r.label}: {r.layer}" for r in rows.itertuples())}
 
 
 def earlier_probe(trees: pd.DataFrame, label: str = "log_g") -> Judged:

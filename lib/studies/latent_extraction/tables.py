@@ -12,6 +12,7 @@ from lib.probes import gain
 from lib.studies.latent_extraction.experiments import GLOBAL, LAST, PRE, SEGMENTS, Probed
 
 SCORES = ["dim", "train_r2", "val_r2", "test_r2", "test_r2_low", "test_r2_high", "test_mae", "test_rmse"]
+PUBLIC = {"t_eff": "teff_r2", "m_h": "mh_r2"}  # where the public log of the earlier probe keeps a label
 Shown = dict[str, float]  # value, low, high
 
 
@@ -210,7 +211,7 @@ def global_labels(table: pd.DataFrame, labels: Sequence[str] = ("t_eff", "m_h"))
     rows = of(table, layer=LAST, pooling=GLOBAL, probe="ridge")
     rows = rows[rows.label.isin(labels)]
     worst = rows.loc[rows.test_r2.idxmin()]
-    return r2_shown(worst) | {"name": worst.label}
+    return r2_shown(worst) | {"name": worst.label, "reported_as": f"latent_extraction.public.{PUBLIC[worst.label]}"}
 
 
 def over_random(probed: Probed, others: dict[int, np.ndarray], y: np.ndarray, column: int) -> dict[str, Any]:

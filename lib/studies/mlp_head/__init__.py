@@ -8,9 +8,9 @@ from lib.studies.mlp_head.experiments import blank_cells, features, head, log_g,
 from lib.studies.mlp_head.publish import publish, real_spectra
 from lib.studies.mlp_head.tables import (
     DOCUMENTS,
-    after,
     ahead_of_ridge,
     arm_gain,
+    at_once,
     best_epoch,
     beyond_linear,
     cells_table,
@@ -20,6 +20,7 @@ from lib.studies.mlp_head.tables import (
     gain_percent,
     half_width,
     history_table,
+    late_drop,
     long_history,
     parameters,
     prediction_frame,
@@ -29,7 +30,7 @@ from lib.studies.mlp_head.tables import (
 )  # fmt: skip
 
 __all__ = [
-    "ARMS", "DOCUMENTS", "Config", "after", "ahead_of_ridge", "arm_gain", "best_epoch", "beyond_linear", "blank_cells", "cells_table", "describe",
-    "early_share", "features", "first_past", "folds", "follow_ups", "gain_of", "gain_percent", "half_width", "head", "history_table", "log_g",
+    "ARMS", "DOCUMENTS", "Config", "ahead_of_ridge", "arm_gain", "at_once", "best_epoch", "beyond_linear", "blank_cells", "cells_table", "describe",
+    "early_share", "features", "first_past", "folds", "follow_ups", "gain_of", "gain_percent", "half_width", "head", "history_table", "late_drop", "log_g",
     "long_history", "parameters", "prediction_frame", "prepare", "publish", "r2", "r2_of", "real_spectra", "results", "ridge", "truth",
 ]  # fmt: skip

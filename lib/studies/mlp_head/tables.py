@@ -118,10 +118,15 @@ def arm_gain(y: np.ndarray, others: dict[str, Trained], arm: str, main: Trained,
     return against(y, others[arm], main, n_boot)
 
 
-def beyond_linear(y: np.ndarray, others: dict[str, Trained], main: Trained, n_boot: int) -> Judged:
-    """Return R2 of the main head - R2 of a linear one trained alike, with its paired interval; untested without that arm."""
-    found = arm_gain(y, others, "linear", main, n_boot)
-    return found if found["value"] is None else against(y, main, others["linear"], n_boot)
+def beyond_linear(y: np.ndarray, others: dict[str, Trained], main: Trained, ridge: np.ndarray, n_boot: int) -> Judged:
+    """Return R2 of the main head - R2 of the better linear model, Ridge or a linear head trained alike; untested without the latter."""
+    missing = arm_gain(y, others, "linear", main, n_boot)
+    if missing["value"] is None:
+        return missing
+    linear = {"linear": others["linear"].pred["test"], "ridge": ridge}
+    name = max(linear, key=lambda k: r2(y, linear[k]))
+    found = gain(y, main.pred["test"], linear[name], n_boot=n_boot)
+    return {"value": found["gain"], "low": found["gain_low"], "high": found["gain_high"], "rival": name}
 
 
 def half_width(folds: pd.DataFrame) -> Judged:
@@ -132,16 +137,40 @@ def half_width(folds: pd.DataFrame) -> Judged:
     return {"value": (found["high"] - found["low"]) / 2}
 
 
-def after(history: pd.DataFrame, epoch: int) -> Judged:
+def at_once(history: pd.DataFrame) -> Judged:
+    """Return the validation R2 after the first epoch as a share of the best; untested where the best is not positive."""
+    best = float(history.val_r2.max())
+    if best <= 0:
+        return {"value": None, "why_not": {"zh": "验证 R² 始终不为正。", "en": "Validation R² is never positive."}}
+    return {"value": after(history, 1) / best}
+
+
+def after(history: pd.DataFrame, epoch: int) -> float:
     """Return the validation R2 after an epoch."""
-    return {"value": float(history.val_r2[history.epoch == epoch].iloc[0])}
+    return float(history.val_r2[history.epoch == epoch].iloc[0])
+
+
+def late_drop(history: pd.DataFrame, epoch: int) -> Judged:
+    """Return the largest drop of validation R2 from one epoch to the next after `epoch`; untested where the training is shorter."""
+    late = history[history.epoch > epoch].sort_values("epoch").val_r2
+    if len(late) < epoch:
+        return _too_short(2 * epoch)
+    return {"value": max(0.0, float(-late.diff().min()))}
+
+
+def _too_short(epochs: int) -> Judged:
+    said = {
+        "zh": f"训练不到 {epochs} 轮（参数 `epochs`）。",
+        "en": f"The training has fewer than {epochs} epochs (parameter `epochs`).",
+    }
+    return {"value": None, "why_not": said}
 
 
 def early_share(history: pd.DataFrame, epoch: int) -> Judged:
     """Return the share of the rise of validation R2, from the first epoch to the best, that the epochs up to `epoch` bring."""
     if history.epoch.max() < 2 * epoch:
-        return {"value": None, "why_not": {"zh": f"训练不到 {2 * epoch} 轮（参数 `epochs`），看不出之后还提升多少。", "en": f"The training has fewer than {2 * epoch} epochs (parameter `epochs`): what comes later is not seen."}}  # fmt: skip
-    first, early = after(history, 1)["value"], history[history.epoch.between(1, epoch)].val_r2.max()
+        return _too_short(2 * epoch)
+    first, early = after(history, 1), history[history.epoch.between(1, epoch)].val_r2.max()
     best = history.val_r2.max()
     if best <= first:
         return {
@@ -154,8 +183,7 @@ def early_share(history: pd.DataFrame, epoch: int) -> Judged:
 def ahead_of_ridge(history: pd.DataFrame, epoch: int, ridge_r2: float) -> Judged:
     """Return the best validation R2 up to an epoch - Ridge's on the same rows; untested where the training ends before."""
     if history.epoch.max() < epoch:
-        return {"value": None, "why_not": {"zh": f"训练不到 {epoch} 轮（参数 `epochs`）。",
-                                          "en": f"The training has fewer than {epoch} epochs (parameter `epochs`)."}}  # fmt: skip
+        return _too_short(epoch)
     return {"value": float(history[history.epoch <= epoch].val_r2.max() - ridge_r2)}
 
 
