@@ -202,14 +202,14 @@ def test_two_configurations_are_compared_from_three_seeds_on():
     found = study.gap(seeds(3, 0.7), ("one",), ("other",), "psnr_db")
     assert (found.value, found.low, found.high) == pytest.approx((0.7, 0.7, 0.7))
     assert "at least 3" in study.gap(seeds(2, 0.7), ("one",), ("other",), "psnr_db").why[1]
-    assert "does not hold the configurations absent" in study.gap(seeds(3, 0.7), ("absent",), ("other",), "psnr_db").why[1]
+    assert "Not part of this run: absent." in study.gap(seeds(3, 0.7), ("absent",), ("other",), "psnr_db").why[1]
     assert study.best_gap(seeds(3, -0.2), "one", ["other", "one"], "psnr_db").value == pytest.approx(-0.2)
 
 
 def test_the_cost_of_the_full_profile_follows_from_one_timed_step_and_its_operations():
     config, data, trained = run(epochs=2)
     table = study.projection(config, data, trained, RUNTIME).set_index("run")
-    assert table.trainings.tolist() == [1, 75]
+    assert table.trainings.tolist() == [1, 87]
     assert table.hours.to_numpy() == pytest.approx((table.slices / table.slices_per_second / 3600).to_numpy())
     assert table.loc["this_run", "hours"] * 3600 == pytest.approx(trained.trained[0].seconds)
     assert 200 < table.loc["full", "gflop_per_slice"] < 400
@@ -238,3 +238,25 @@ def test_a_threshold_that_is_never_reached_is_said_and_not_judged():
     )
     assert study.cost_gap(frame, "a", "b", "epochs").why[1].startswith("b never gets below")
     assert study.cost_gap(frame.fillna(2.0), "a", "b", "epochs").value == 2.0
+
+
+def test_white_noise_has_no_neighbours_and_a_smooth_image_has():
+    mask = np.ones((64, 64), bool)
+    white = np.random.default_rng(0).normal(size=mask.shape)
+    assert abs(measure.neighbours(white, mask)) < 0.05
+    assert measure.neighbours(np.cumsum(white, axis=1), mask) > 0.9
+
+
+def test_curves_of_a_sweep_are_compared_at_their_end_and_stages_from_their_start():
+    rows = [{"sweep": "content", "value": v, "config": "pure_noise2noise", "seed": s, "epoch": e, "val_content_ratio": v + e + 0.01 * s}
+            for v in (0.0, 1.0) for s in range(3) for e in (1, 2)]  # fmt: skip
+    curves = pd.DataFrame(rows)
+    arms = [("pure_noise2noise", "content", v) for v in (1.0, 0.0)]
+    assert study.ending_gap(curves, *arms, "val_content_ratio").value == pytest.approx(1.0)
+    absent = study.ending_gap(curves, arms[0], ("pure_noise2noise", "content", 0.5), "val_content_ratio")
+    assert "content = 0.5" in absent.why[1]
+    main = pd.DataFrame(
+        {"sweep": "main", "config": "a", "seed": [0] * 4, "epoch": range(1, 5), "val_recon": [4.0, 2.0, 3.0, 1.0]}
+    )
+    assert study.unsteady(main, "a", "val_recon").value == pytest.approx(0.25)
+    assert study.unsteady(main, "b", "val_recon").why

@@ -67,6 +67,7 @@ class Config(StudyConfig):
     sweep_content: list[Level] = param([], "content weights of the sweep", "内容权重扫描")
     sweep_latent: list[Count] = param([], "latent channels of the sweep", "潜表示通道数扫描")
     sweep_edge: list[Level] = param([], "edge weights of the sweep", "边缘权重扫描")
+    sweep_cross: list[Level] = param([], "cross weights of the sweep", "跨域权重扫描")
 
     @model_validator(mode="after")
     def _known_configurations(self):

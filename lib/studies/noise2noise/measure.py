@@ -34,6 +34,12 @@ def correlation(x, y):
     return float((x * y).sum() / scale) if scale > 0 else 0.0
 
 
+def neighbours(image, mask):
+    """Return the correlation of each pixel with the next one in its row, both inside the mask: near 0 for white noise."""
+    inside = mask[:, :-1] & mask[:, 1:]
+    return correlation(image[:, :-1][inside], image[:, 1:][inside])
+
+
 def copy_score(image, clean, noisy, mask):
     """Return 1 - MSE(image, noisy) / MSE(clean, noisy): 1 for a copy of the noisy image, 0 for the clean one, < 0 for worse."""
     return float(1 - mse(noisy[mask], image[mask]) / mse(noisy[mask], clean[mask]))
@@ -59,7 +65,7 @@ def evaluate(model, images, sigma, kind, seed, device):
     """Return one row per slice, domain and path (cross, same) of the held-out images, under fresh noise.
 
     Columns: psnr_db, ssim, detail, l1 and floor (mean absolute error against the noisy target, and its noise floor),
-    leak (slope on the target's noise), copy, corr_target and corr_latent (residual against the noise of the target, and
+    leak (slope on the target's noise), copy, corr_neighbour (residual against itself, one pixel on), corr_target and corr_latent (residual against the noise of the target, and
     of the image that made the latent; both less the median of the noisy image given the clean one, since Rician noise has
     a mean that follows the signal), and noisy_psnr_db and noisy_ssim of the noisy image itself.
     """
@@ -87,11 +93,13 @@ def evaluate(model, images, sigma, kind, seed, device):
 def _score(image, change, own, source, i, mask):
     """Return the scores of one output; `change`: what it changed by when its target's noise was drawn anew."""
     c, x = own.clean[i], own.noisy[i]
-    residual = (image - own.centre[i])[mask]
+    whole = image - own.centre[i]
+    residual = whole[mask]
     return {
         "psnr_db": psnr_db(c, image, mask), "ssim": ssim(c, image, mask), "detail": detail(image, c, mask),
         "l1": float(np.abs(image - x).mean()), "leak": slope(change[mask], (own.again[i] - x)[mask]),
         "copy": copy_score(image, c, x, mask), "corr_target": correlation(residual, (x - own.centre[i])[mask]),
         "corr_latent": correlation(residual, (source.noisy[i] - source.centre[i])[mask]),
+        "corr_neighbour": neighbours(whole, mask),
         "noisy_psnr_db": psnr_db(c, x, mask), "noisy_ssim": ssim(c, x, mask),
     }  # fmt: skip

@@ -18,7 +18,7 @@ from lib.studies.noise2noise.measure import evaluate
 
 MILESTONES = {1: 1.0, 10: 0.5, 20: 0.3}  # epoch: what the document expects of the cross loss
 THRESHOLDS = (0.5, 0.3)
-SCORES = ("psnr_db", "ssim", "detail", "l1", "floor", "leak", "copy", "corr_target", "corr_latent")
+SCORES = ("psnr_db", "ssim", "detail", "l1", "floor", "leak", "copy", "corr_target", "corr_latent", "corr_neighbour")
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def points(config):
     rows = [("main", np.nan, name, point(config, name, seed)) for name in config.configs for seed in seeds]
     for seed in seeds:
         for sigma in config.sweep_noise:
-            for name in ("original", "pure_noise2noise"):
+            for name in ("original", "pure_noise2noise", *(n for n in config.configs if n == "extreme_denoising")):
                 rows.append(("noise_sigma", sigma, name, point(config, name, seed, sigma=sigma)))
-        for key in ("recon", "content", "edge"):
+        for key in ("recon", "content", "edge", "cross"):
             for value in getattr(config, f"sweep_{key}"):
                 rows.append((key, value, "pure_noise2noise", point(config, "pure_noise2noise", seed, **{key: float(value)})))
         for latent in config.sweep_latent:

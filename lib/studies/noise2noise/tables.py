@@ -10,7 +10,7 @@ SKIPS = {
     "none": {"zh": "无", "en": "none"}, "target": {"zh": "目标图像的", "en": "the target's"},
     "latent": {"zh": "潜表示来源图像的", "en": "the latent's"}, "mixed": {"zh": "两者混合", "en": "a mix of both"},
 }  # fmt: skip
-PUBLIC = ("psnr_db", "ssim", "detail", "leak", "copy", "corr_target", "corr_latent")
+PUBLIC = ("psnr_db", "ssim", "detail", "leak", "copy", "corr_target", "corr_latent", "corr_neighbour")
 
 
 def configurations(config):
@@ -88,7 +88,7 @@ def sweep_table(summaries):
     """Return the mean cross scores of every point of the sweeps (empty where the run has none)."""
     part = summaries[(summaries.sweep != "main") & (summaries.path == "cross")]
     columns = ["sweep", "value", "config"]
-    means = part.groupby(columns, sort=False)[[*PUBLIC[:-1], "noisy_psnr_db"]].mean().reset_index()
+    means = part.groupby(columns, sort=False)[[*PUBLIC[:-2], "noisy_psnr_db"]].mean().reset_index()
     return means.assign(seeds=part.groupby(columns, sort=False).seed.nunique().to_numpy())
 
 

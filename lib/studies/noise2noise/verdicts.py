@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.metrics import t_interval
+from lib.studies.noise2noise.study import roughness
 
 SEEDS_NEEDED = 3  # fewer seeds cannot tell a better configuration from a lucky one
 
@@ -25,7 +26,7 @@ class Measured:
 
 def _missing(names):
     said = ", ".join(names)
-    return Measured(why=(f"本次运行不含配置 {said}。", f"This run does not hold the configurations {said}."))
+    return Measured(why=(f"本次运行不含 {said}。", f"Not part of this run: {said}."))
 
 
 def _too_short(epochs):
@@ -139,12 +140,12 @@ def after_first_stage(trained, histories, name, column):
     return at_epoch(histories, name, column, points.iloc[0].recipe.stages[0].epochs) if len(points) else _missing([name])
 
 
-def one_setting(name, value):
-    """Return why the effect of a parameter is not judged: a run has one value of it, and this is how to try another."""
+def one_setting(name, one, other):
+    """Return why the effect of a parameter is not judged: a run has one value of it, and this is how to compare two."""
     return Measured(
         why=(
-            f"一次运行只用一个 `{name}`。可另跑一次 `-p {name} {value}`，再用 `python -m lib.render compare` 并排比较。",
-            f"A run has one `{name}`. Run again with `-p {name} {value}` and set both side by side with `python -m lib.render compare`.",
+            f"一次运行只用一个 `{name}`。可分别用 `-p {name} {one}` 和 `-p {name} {other}` 各跑一次，再用 `python -m lib.render compare` 并排比较。",
+            f"A run has one `{name}`. Run with `-p {name} {one}` and with `-p {name} {other}`, and set both side by side with `python -m lib.render compare`.",
         )
     )
 
@@ -166,6 +167,30 @@ def early_fall(histories, name, floor, epoch=5):
         return short
     first, later = (_losses(histories, name, "train_cross", e) - floor for e in (1, epoch))
     return _interval(later / first)
+
+
+def unsteady(histories, name, column):
+    """Return the sum of a curve's rises over its total fall for a main configuration; interval over seeds."""
+    rows = histories[(histories.sweep == "main") & (histories.config == name)]
+    return _interval(rows.groupby("seed")[column].agg(roughness)) if len(rows) else _missing([name])
+
+
+def ending_gap(histories, one, other, column):
+    """Return loss(one) - loss(other) after the last epoch, paired by seed; one and other: points of a sweep."""
+    losses = [_ending(histories, *arm)[column] for arm in (one, other)]
+    absent = [_name(arm) for arm, found in zip((one, other), losses, strict=True) if found.empty]
+    return _missing(absent) if absent else _over_seeds(*losses)
+
+
+def _ending(histories, name, sweep, value):
+    rows = histories[(histories.sweep == sweep) & (histories.config == name) & np.isclose(histories.value, value)]
+    return rows.sort_values("epoch").groupby("seed").last()
+
+
+def first_stage_fall(trained, histories, name, column):
+    """Return a loss at the end of a staged configuration's first stage over that of its first epoch; interval over seeds."""
+    end, start = after_first_stage(trained, histories, name, column), at_epoch(histories, name, column, 1)
+    return end if end.why else over(end, start.value)
 
 
 def kept_latent(histories, name):
