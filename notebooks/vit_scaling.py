@@ -528,14 +528,11 @@ study.judge(report, "H33", study.histories.smallest_step(course), Criterion("gt"
 
 # %%
 ablations = results.ablation_table()
-report.figure(
-    "ablations",
-    plots.ablations(ablations),
-    "每个分支相对 `Run 1` 的 R² 变化（成对区间；`Run 2` 同时改三项）。",
-    "Change of R² against `Run 1` per arm (paired intervals; `Run 2` changes three things at once).",
-)
-report.table("ablations", study.evaluate.brief_arms(ablations), "消融实验（{n} 条训练光谱，固定噪声）。",
-             "Ablations ({n} training spectra, fixed noise).", source=study.Results.ablation_table, n=config.ablation_size)  # fmt: skip
+if len(ablations):
+    report.figure("ablations", plots.ablations(ablations), "每个分支相对 `Run 1` 的 R² 变化（成对区间；`Run 2` 同时改三项）。",
+                  "Change of R² against `Run 1` per arm (paired intervals; `Run 2` changes three things at once).")  # fmt: skip
+    report.table("ablations", study.evaluate.brief_arms(ablations), "消融实验（{n} 条训练光谱，固定噪声）。",
+                 "Ablations ({n} training spectra, fixed noise).", source=study.Results.ablation_table, n=config.ablation_size)  # fmt: skip
 
 # %% tags=["nbval-check-output"]
 study.judge(
@@ -650,14 +647,11 @@ study.judge(report, "H38", None, better, "fig-ablations", metric="delta_r2",
 
 # %%
 noise = results.noise_table()
-report.figure(
-    "noise",
-    plots.noise_sweep(noise),
-    "R² 随噪声倍数的变化（训练与测试用同一倍数）。",
-    "R² against the noise level (the same in training and test).",
-)
-report.table("noise", study.evaluate.brief(noise), "噪声扫描。", "Noise sweep.", source=study.Results.noise_table)
-report.text(**study.words.noisier(noise))
+if len(noise):
+    report.figure("noise", plots.noise_sweep(noise), "R² 随噪声倍数的变化（训练与测试用同一倍数）。",
+                  "R² against the noise level (the same in training and test).")  # fmt: skip
+    report.table("noise", study.evaluate.brief(noise), "噪声扫描。", "Noise sweep.", source=study.Results.noise_table)
+    report.text(**study.words.noisier(noise))
 
 # %% tags=["nbval-check-output"]
 study.judge(
@@ -873,8 +867,10 @@ report.fact(
 report.fact("efficiency", study.claims.finite(top["r2"] / ceiling), "效率：R² 与上限之比", "efficiency: R² over the ceiling")
 
 # %%
-best_epoch = history[history.arm == "run_1"].sort_values("val_mae").epoch.iloc[0]
-report.fact("best_epoch", int(best_epoch), "`Run 1` 验证 MAE 最低的轮次", "epoch of `Run 1` with the lowest validation MAE", reported_as="vit_scaling.run_1.best_epoch")  # fmt: skip
+own = study.histories.of_arm(history, "fresh", "run_1")
+if len(own):
+    best_epoch = int(own.sort_values("val_mae").epoch.iloc[0])
+    report.fact("best_epoch", best_epoch, "`Run 1`（逐轮新噪声，如有）验证 MAE 最低的轮次", "epoch of `Run 1` (with fresh noise where there is such a run) with the lowest validation MAE", reported_as="vit_scaling.run_1.best_epoch")  # fmt: skip
 report.fact("label_std", results.label_std, "标签的标准差", "standard deviation of the label", unit="dex", reported_as="vit_scaling.run_1.label_std")  # fmt: skip
 low, high = (float(v) for v in (sets.train.labels.min(), sets.train.labels.max()))
 report.fact("label_range", f"[{low:.1f}, {high:.1f}]", "训练集标签的范围", "range of the label in training", unit="dex", reported_as="vit_scaling.log_g_range")  # fmt: skip

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import papermill
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -16,6 +17,7 @@ from benchmarks import out_of_core
 from lib import paths
 from lib.data.generated import GeneratedSpectra
 from lib.data.grid import SpectralGrid
+from lib.files import read_json
 from lib.studies import vit_scaling
 from lib.studies.vit_scaling import VitScalingConfig
 from lib.studies.vit_scaling import training as training_module
@@ -119,3 +121,15 @@ def test_training_from_files_twenty_times_the_allowed_memory_keeps_memory_flat()
     assert max(seen) - row["before_mib"] < row["allowed_mib"]
     assert abs(seen[-2] - seen[4]) < 0.25 * row["allowed_mib"], "flat over the second half"
     assert row["val_r2"] > 0.5
+
+
+@pytest.mark.slow
+def test_the_notebook_does_without_ablations_noise_levels_and_fresh_noise(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    absent = {"ablations": [], "noise_levels": [], "fresh_sizes": [], "fresh_epochs": []}
+    given = absent | {"out_dir": str(tmp_path / "out"), "num_threads": 1}
+    papermill.execute_notebook(
+        paths.NOTEBOOKS / "vit_scaling.ipynb", tmp_path / "run.ipynb", given, cwd=paths.ROOT, progress_bar=False
+    )
+    verdicts = {c["id"]: c["verdict"] for c in read_json(tmp_path / "out" / "results.json")["claims"]}
+    assert verdicts["H5"] == verdicts["H29"] == "not_tested"
