@@ -455,7 +455,7 @@ judge("H44", study.floor_gap(floors, "original"), "loss_minus_floor", Criterion(
       ("与噪声下限之差为 {value:.4f}，低于下限。", "It differs from the floor by {value:.4f}: below it."),
       ("高出噪声下限 {value:.4f}。", "It is {value:.4f} above the floor."),
       ("与噪声下限之差为 {value:.4f}，区间包含零。", "It differs from the floor by {value:.4f}; the interval includes zero."))  # fmt: skip
-judge("H46", study.unsteady(curves, "pure_noise2noise", "val_recon"), "roughness", Criterion("lt", 0.3), "tab-costs",
+judge("H46", study.cost(costs, "pure_noise2noise", "recon_roughness"), "roughness", Criterion("lt", 0.3), "tab-costs",
       *[("验证重建损失的回升为总降幅的 {value:.0%}。", "The rises of the validation recon loss come to {value:.0%} of its fall.")] * 3)  # fmt: skip
 
 # %% [markdown] tags=["lang-zh"]
@@ -551,8 +551,8 @@ report.figure("epochs", stages, "一张验证切片的跨域输出随训练的�
               "The cross output of one validation slice as training goes on.")  # fmt: skip
 
 # %%
-report.table("costs", study.cost_table(costs), "参数量、用时、达到阈值的轮数与曲线平稳度（各随机种子的平均）。",
-             "Parameters, seconds, epochs to the thresholds, and how steady the curve is (means over the seeds).", source=study.costs)  # fmt: skip
+report.table("costs", study.cost_table(costs), "参数量、用时、达到阈值的轮数、验证曲线的平稳度（跨域与重建）与最终的内容差异（各随机种子的平均）。",
+             "Parameters, seconds, epochs to the thresholds, how steady the validation curves are (cross and recon), and the content ratio at the end (means over the seeds).", source=study.costs)  # fmt: skip
 projected = study.projection(config, data, trained, runtime)
 report.table("projection", projected, "本次运行的实际开销，以及 `full` 运行档在本设备上的推算（未实际运行）。",
              "What this run took, and what the `full` profile would take on this device (computed, not run).", source=study.projection)  # fmt: skip
@@ -574,10 +574,10 @@ pure, extreme, progressive = ("pure_noise2noise",), ("extreme_denoising",), ("pr
 
 # %% tags=["nbval-check-output"]
 judge("H16", study.gap(scored, extreme, pure, "psnr_db"), "psnr_db", more, "tab-scores", *said)
-judge("H17", study.cost_gap(costs, *progressive, "pure_long", "roughness"), "roughness", less, "tab-costs", *said)
+judge("H17", study.cost_gap(costs, progressive, ("pure_long",), "roughness"), "roughness", less, "tab-costs", *said)
 judge("H18", study.gap(scored, progressive, ("pure_long",), "psnr_db"), "psnr_db", more, "tab-scores", *said)
 judge("H25", study.epoch_gap(curves, *extreme, *pure, "train_cross", 5), "cross_loss", less, "fig-loss", *said)
-judge("H35", study.cost_gap(costs, *extreme, *pure, "epochs_to_0.3"), "epochs", Criterion("gt", 1.0), "tab-costs", *said)
+judge("H35", study.cost_gap(costs, extreme, pure, "epochs_to_0.3"), "epochs", Criterion("gt", 1.0), "tab-costs", *said)
 judge("H37", study.gap(scored, (*extreme, "noise_sigma", 0.25), (*pure, "noise_sigma", 0.25), "psnr_db"), "psnr_db", more, "fig-sweeps", *said)  # fmt: skip
 judge("H26", study.gap(scored, ("latent_skips",), pure, "detail"), "detail", more, "tab-scores", *said)
 
@@ -586,7 +586,7 @@ judge("H36", study.weights_over(config, *extreme, *pure), "parameters_ratio", Cr
       *[("参数量是后者的 {value:.2f} 倍（按本次运行的设置数出）。", "It has {value:.2f} times as many, counted at this run's sizes.")] * 3)  # fmt: skip
 judge("H38", study.after_first_stage(trained, curves, *progressive, "val_content_ratio"), "content_ratio", Criterion("lt", 0.01), "fig-content",
       *[("第一阶段结束时差异占方差的 {value:.2%}。", "At the end of the first stage the difference is {value:.2%} of the variance.")] * 3)  # fmt: skip
-judge("H39", study.cost_gap(costs, *progressive, *extreme, "seconds"), "seconds", more, "tab-costs", *said)
+judge("H39", study.cost_gap(costs, progressive, extreme, "seconds"), "seconds", more, "tab-costs", *said)
 judge("H30", study.kept_latent(curves, *progressive), "latent_std_share", Criterion("gt", 0.05), "tab-diagnosis",
       ("终值为峰值的 {value:.0%}。", "It ends at {value:.0%} of its peak."), ("终值只有峰值的 {value:.0%}。", "It ends at only {value:.0%} of its peak."),
       ("终值为峰值的 {value:.0%}，区间跨过阈值。", "It ends at {value:.0%} of its peak; the interval crosses the threshold."))  # fmt: skip
@@ -610,14 +610,14 @@ judge("H49", study.gap(scored, latent(512), latent(256), "l1"), "cross_loss", le
 judge("H50", study.gap(scored, progressive, ("pure_long",), "l1"), "cross_loss", less, "tab-scores", *said)
 
 # %% tags=["nbval-check-output"]
-judge("H51", study.gap(scored, recon(0.2), recon(1.0), "corr_latent"), "correlation", less, "tab-scores", *said)
-judge("H52", study.ending_gap(curves, content(1.0), content(0.0), "val_content_ratio"), "content_ratio", less, "fig-content", *said)  # fmt: skip
-judge("H53", study.ending_gap(curves, content(0.5), content(1.0), "val_content_ratio"), "content_ratio", more, "fig-content", *said)  # fmt: skip
+judge("H51", study.gap(scored, recon(0.2), recon(1.0), "corr_latent"), "correlation", less, "tab-sweeps", *said)
+judge("H52", study.cost_gap(costs, content(1.0), content(0.0), "content_ratio"), "content_ratio", less, "tab-costs", *said)  # fmt: skip
+judge("H53", study.cost_gap(costs, content(0.5), content(1.0), "content_ratio"), "content_ratio", more, "tab-costs", *said)  # fmt: skip
 
 # %% tags=["nbval-check-output"]
 judge("H54", study.best_gap(scored, *extreme, [*pure, *progressive], "psnr_db"), "psnr_db", more, "tab-scores", *said)
 judge("H55", study.epoch_gap(curves, *extreme, *progressive, "train_cross", 5), "cross_loss", less, "fig-loss", *said)
-judge("H56", study.cost_gap(costs, *progressive, *extreme, "roughness"), "roughness", less, "tab-costs", *said)
+judge("H56", study.cost_gap(costs, progressive, extreme, "roughness"), "roughness", less, "tab-costs", *said)
 judge("H57", study.first_stage_fall(trained, curves, *progressive, "train_recon"), "recon_left", Criterion("lt", 0.5), "fig-loss",
       *[("第一阶段结束时重建损失为第一轮的 {value:.0%}。", "At the end of the first stage the recon loss is {value:.0%} of the first epoch's.")] * 3)  # fmt: skip
 judge("H58", study.gap(scored, ("target_skips",), pure, "detail"), "detail", more, "tab-scores", *said)

@@ -30,7 +30,6 @@ from lib.studies.noise2noise.verdicts import (
     cost,
     cost_gap,
     early_fall,
-    ending_gap,
     epoch_gap,
     first_stage_fall,
     floor_gap,
@@ -43,13 +42,12 @@ from lib.studies.noise2noise.verdicts import (
     passes_best,
     said,
     setting,
-    unsteady,
 )  # fmt: skip
 
 __all__ = [
     "MILESTONES", "RECIPES", "Config", "Data", "Measured", "after_first_stage", "arm", "at_epoch", "best_gap", "classical", "comparison",
-    "configurations", "cost", "cost_gap", "cost_table", "costs", "diagnose", "diagnosis", "early_fall", "ending_gap", "epoch_gap", "first_stage_fall",
+    "configurations", "cost", "cost_gap", "cost_table", "costs", "diagnose", "diagnosis", "early_fall", "epoch_gap", "first_stage_fall",
     "floor_gap", "floor_test", "gain", "gallery", "gap", "histories", "kept_latent", "milestones", "offset", "one_setting", "over",
     "passes_best", "prepare", "projection", "publish", "reason", "said", "scores", "setting", "settings", "share_of_weights", "snapshots",
-    "summary", "sweep_table", "train", "train_floor", "unsteady", "weights_over",
+    "summary", "sweep_table", "train", "train_floor", "weights_over",
 ]  # fmt: skip

@@ -143,7 +143,7 @@ def histories(trained):
 
 
 def costs(trained):
-    """Return parameters, seconds and the epochs that the cross loss needed to fall below each threshold (NaN: never)."""
+    """Return parameters, seconds, epochs until the cross loss fell below each threshold (NaN: never), and how the curves went."""
     rows = []
     for row in trained.itertuples():
         history = row.trained.history
@@ -154,7 +154,8 @@ def costs(trained):
             "sweep": row.sweep, "value": row.value, "config": row.config, "seed": row.seed,
             "epochs": len(history), "parameters": count_parameters(row.trained.model),
             "latent_channels": row.point.latent_channels, "seconds": row.trained.seconds, **reached,
-            "roughness": roughness(history.val_cross),
+            "roughness": roughness(history.val_cross), "recon_roughness": roughness(history.val_recon),
+            "content_ratio": history.val_content_ratio.iloc[-1],
         })  # fmt: skip
     return pd.DataFrame(rows)
 

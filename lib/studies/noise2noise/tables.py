@@ -88,7 +88,7 @@ def sweep_table(summaries):
     """Return the mean cross scores of every point of the sweeps (empty where the run has none)."""
     part = summaries[(summaries.sweep != "main") & (summaries.path == "cross")]
     columns = ["sweep", "value", "config"]
-    means = part.groupby(columns, sort=False)[[*PUBLIC[:-2], "noisy_psnr_db"]].mean().reset_index()
+    means = part.groupby(columns, sort=False)[[*PUBLIC[:-1], "noisy_psnr_db"]].mean().reset_index()
     return means.assign(seeds=part.groupby(columns, sort=False).seed.nunique().to_numpy())
 
 

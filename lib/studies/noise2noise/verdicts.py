@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.metrics import t_interval
-from lib.studies.noise2noise.study import roughness
 
 SEEDS_NEEDED = 3  # fewer seeds cannot tell a better configuration from a lucky one
 
@@ -91,18 +90,24 @@ def _over_seeds(one, other):
 
 
 def cost_gap(costs, one, other, column):
-    """Return cost(one) - cost(other) over the seeds of the main configurations; column of `study.costs`."""
-    main = costs[costs.sweep == "main"].set_index(["config", "seed"])[column]
-    absent = [name for name in (one, other) if name not in main.index.get_level_values(0)]
+    """Return cost(one) - cost(other) over the seeds, a column of `study.costs`; one and other as in `gap`."""
+    arms = (one, other)
+    found = [_costs(costs, *(arm if len(arm) == 3 else (*arm, "main", None)))[column] for arm in arms]
+    absent = [_name(arm) for arm, values in zip(arms, found, strict=True) if values.empty]
     if absent:
         return _missing(absent)
-    never = [name for name in (one, other) if main[name].isna().all()]
+    never = [_name(arm) for arm, values in zip(arms, found, strict=True) if values.isna().all()]
     if never:
         said = ", ".join(never)
         return Measured(
             why=(f"{said} 在本次运行中始终没有达到这个阈值。", f"{said} never gets below that threshold in this run.")
         )
-    return _over_seeds(main[one], main[other])
+    return _over_seeds(*found)
+
+
+def _costs(costs, name, sweep, at):
+    rows = costs[(costs.sweep == sweep) & (costs.config == name)]
+    return (rows if at is None else rows[np.isclose(rows.value, at)]).set_index("seed")
 
 
 def cost(costs, name, column):
@@ -167,24 +172,6 @@ def early_fall(histories, name, floor, epoch=5):
         return short
     first, later = (_losses(histories, name, "train_cross", e) - floor for e in (1, epoch))
     return _interval(later / first)
-
-
-def unsteady(histories, name, column):
-    """Return the sum of a curve's rises over its total fall for a main configuration; interval over seeds."""
-    rows = histories[(histories.sweep == "main") & (histories.config == name)]
-    return _interval(rows.groupby("seed")[column].agg(roughness)) if len(rows) else _missing([name])
-
-
-def ending_gap(histories, one, other, column):
-    """Return loss(one) - loss(other) after the last epoch, paired by seed; one and other: points of a sweep."""
-    losses = [_ending(histories, *arm)[column] for arm in (one, other)]
-    absent = [_name(arm) for arm, found in zip((one, other), losses, strict=True) if found.empty]
-    return _missing(absent) if absent else _over_seeds(*losses)
-
-
-def _ending(histories, name, sweep, value):
-    rows = histories[(histories.sweep == sweep) & (histories.config == name) & np.isclose(histories.value, value)]
-    return rows.sort_values("epoch").groupby("seed").last()
 
 
 def first_stage_fall(trained, histories, name, column):
