@@ -222,6 +222,7 @@ results = study.run(config, runtime)
 sets = results.sets
 report.describe_data(
     source="hdf5" if config.train_path else "embedded", name="HDF5" if config.train_path else "synthetic grid",
+    label="HDF5" if config.train_path else pair("合成光谱网格", "synthetic grid"),
     fingerprint=study.fingerprint(config), n_train=max(config.sizes), n_dropped=0, n_val=len(sets.val), n_test=len(sets.test),
 )  # fmt: skip
 report.table("snr", study.evaluate.snr_quantiles(results, reported("vit_scaling.public.snr_quantiles_test_10k")),
