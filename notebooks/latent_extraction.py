@@ -349,8 +349,8 @@ report.figure(
     "curves", plots.curves(study.of(lines, label="log_g"), ceiling=ceiling), "log g 的 R² 随层的变化。", "R² of log g by layer."
 )
 seen = study.pattern(probed, truth, log_g)
-report.text("全局平均下判为模式 {pattern}：最好的是 `{layer}`，测试 R² 为 {r2:.3f}，比 `enc_last` 高 {gain:.3f}（区间 {gain_low:.3f} 到 {gain_high:.3f}）。",
-            "Under the global mean this is pattern {pattern}: best is `{layer}` with a test R² of {r2:.3f}, {gain:.3f} above `enc_last` (interval {gain_low:.3f} to {gain_high:.3f}).", **seen)  # fmt: skip
+report.text("全局平均下判为模式 {pattern}：最好的是 `{layer}`，测试 R² 为 {r2:.3f}；最后一层之前最好的 `{other}` 与 `enc_last` 相差 {gain:+.3f}（区间 {gain_low:+.3f} 到 {gain_high:+.3f}）。",
+            "Under the global mean this is pattern {pattern}: best is `{layer}` with a test R² of {r2:.3f}; `{other}`, the best of the layers before the last, differs from `enc_last` by {gain:+.3f} (interval {gain_low:+.3f} to {gain_high:+.3f}).", **seen)  # fmt: skip
 
 # %%
 answers = study.questions(probed, truth, config.labels)

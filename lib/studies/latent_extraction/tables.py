@@ -137,12 +137,15 @@ def pattern(probed: Probed, y: np.ndarray, column: int, threshold: float = 0.4) 
     """
     rows = of(curves(probed.table), label="log_g", pooling=GLOBAL)
     best = rows.loc[rows.val_r2.idxmax()]
-    against = compare(probed, y, column, (best.layer, GLOBAL), (LAST, GLOBAL))
+    others = rows[rows.layer != LAST]
+    other = others.loc[others.val_r2.idxmax()].layer
+    against = compare(probed, y, column, (other, GLOBAL), (LAST, GLOBAL))
     name = "B" if best.test_r2 < threshold else "A" if best.layer != LAST and against["gain_low"] > 0 else "C"
     return {
         "pattern": name,
         "layer": best.layer,
         "r2": best.test_r2,
+        "other": other,
         **{k: against[k] for k in ("gain", "gain_low", "gain_high")},
     }
 
