@@ -15,11 +15,15 @@ CHOICES = {  # what `full` chooses beside sizes
     "vit_scaling": ("tokenizer", "pos_encoding", "pooling", "loss", "label_norm", "repeats", "ablations", "noise_levels"),
 }
 MORE = {
-    "mlp_head": lambda folder: {"checkpoint": str(folder / "latent_extraction" / "model" / "denoiser.safetensors")},
+    "mlp_head": lambda folder: {
+        "checkpoint": str(folder / "latent_extraction" / "model" / "denoiser.safetensors"),
+        "epochs": 40,
+    },
     "vit_scaling": lambda _: {"epochs": [4] * len(defaults("vit_scaling")["sizes"]), "ablation_epochs": 4},
 }
 BEYOND = {
-    "vit_scaling": {"H1", "H12", "H13", "H28", "H30", "H32", "H38", "H43"}
+    "mlp_head": {"H7"},  # a validation R² above zero
+    "vit_scaling": {"H1", "H12", "H13", "H28", "H30", "H32", "H38", "H43"},
 }  # a million spectra, a GPU, a curve that reaches, what no arm can ask
 
 
