@@ -254,3 +254,13 @@ def test_costs_of_two_points_of_a_sweep_are_compared():
     assert study.cost_gap(pd.DataFrame(rows), *arms, "content_ratio").value == pytest.approx(1.0)
     absent = study.cost_gap(pd.DataFrame(rows), arms[0], ("pure_noise2noise", "content", 0.5), "content_ratio")
     assert "content = 0.5" in absent.why[1]
+
+
+def test_the_fall_of_the_first_stage_is_paired_by_seed():
+    stages = SimpleNamespace(stages=[SimpleNamespace(epochs=2), SimpleNamespace(epochs=1)])
+    trained = pd.DataFrame({"sweep": ["main"], "config": ["staged"], "point": [SimpleNamespace(recipe=stages)]})
+    rows = [{"sweep": "main", "config": "staged", "seed": s, "epoch": e, "train_recon": (s + 1.0) * scale}
+            for s in range(3) for e, scale in ((1, 1.0), (2, 0.25), (3, 9.0))]  # fmt: skip
+    found = study.first_stage_fall(trained, pd.DataFrame(rows), "staged", "train_recon")
+    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
+    assert study.first_stage_fall(trained, pd.DataFrame(rows), "absent", "train_recon").why

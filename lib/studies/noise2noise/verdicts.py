@@ -176,8 +176,12 @@ def early_fall(histories, name, floor, epoch=5):
 
 def first_stage_fall(trained, histories, name, column):
     """Return a loss at the end of a staged configuration's first stage over that of its first epoch; interval over seeds."""
-    end, start = after_first_stage(trained, histories, name, column), at_epoch(histories, name, column, 1)
-    return end if end.why else over(end, start.value)
+    absent = after_first_stage(trained, histories, name, column)
+    if absent.why:
+        return absent
+    points = trained[(trained.sweep == "main") & (trained.config == name)].point
+    last = points.iloc[0].recipe.stages[0].epochs
+    return _interval(_losses(histories, name, column, last) / _losses(histories, name, column, 1))
 
 
 def kept_latent(histories, name):
