@@ -23,8 +23,7 @@ from lib.models.blindspot import (
     save_pretrained,
     start_head,
 )
-from lib.runs import rank
-from lib.runtime import Runtime
+from lib.runtime import Runtime, rank
 from lib.train import Fitted, Task, fit
 
 WEIGHTS = "denoiser.safetensors"

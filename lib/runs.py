@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from lib import paths
 from lib.files import read_json, remove_tree, sha256, write_json
 from lib.progress import LOG
-from lib.runtime import Runtime
+from lib.runtime import Runtime, rank
 from lib.sources import sources
 
 DONE = "complete.json"
@@ -60,11 +59,6 @@ def is_cached(
     """Tell whether `cached` would find the step finished."""
     state = _state(step, compute, config, runtime, data)
     return (paths.RUNS / step / sha256(json.dumps(state, sort_keys=True))[7:27] / DONE).is_file()
-
-
-def rank() -> int:
-    """Return this process's rank as torchrun, Slurm or Lightning's launcher tell it; 0 where none of them does."""
-    return int(next((os.environ[name] for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), "0"))
 
 
 def load_config(folder: Path) -> dict:

@@ -12,13 +12,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import filelock
 import numpy as np
 import torch
 
 from lib import paths
-from lib.config import DEVICE, StudyConfig
+
+if TYPE_CHECKING:  # the parameters of a study are prose as well: a training must not hang on them
+    from lib.config import StudyConfig
 
 PACKAGES = (
     "torch",
@@ -55,7 +58,7 @@ def generator(*keys: int, device: torch.device | str = "cpu") -> torch.Generator
     return torch.Generator(device=device).manual_seed(int(state) >> 1)
 
 
-def start(config: StudyConfig) -> Runtime:
+def start(config: "StudyConfig") -> Runtime:
     """Seed everything, choose device and precision, and return them; a device that is not there is a ValueError.
 
     An operation without a deterministic implementation is an error on a CPU, where every study is tested, and a warning on a
@@ -86,7 +89,7 @@ def allowed_threads() -> int:
 
 def choose_device(name: str) -> torch.device:
     """Resolve auto, cpu, cuda or cuda:N; without a number, the GPU of this rank or the first that no other run holds."""
-    if not re.fullmatch(DEVICE, name):
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,2})?", name):
         raise ValueError(f"The device is '{name}', but it should be auto, cpu, cuda or cuda:N, such as cuda:0.")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     device = torch.device(name if name != "auto" else "cuda" if count else "cpu")
@@ -122,6 +125,11 @@ def _check_devices(wanted: int, device: torch.device) -> None:
     count = torch.cuda.device_count() if device.type == "cuda" else wanted
     if wanted > count:
         raise ValueError(f"Parameter 'devices' is {wanted}, but this machine has {count} CUDA devices: use {count} at most.")
+
+
+def rank() -> int:
+    """Return this process's rank as torchrun, Slurm or Lightning's launcher tell it; 0 where none of them does."""
+    return int(next((os.environ[name] for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), "0"))
 
 
 @contextmanager

@@ -22,8 +22,12 @@ LAYERS = {  # who may import whom; every layer may import the lowest
     "noise2noise": {"runtime", "runs", "data", "models", "losses", "train"},
     "denoising": {"runtime", "runs", "data", "models", "losses", "train"}, "latents": {"data", "denoising", "models"},
     "heads": {"runtime", "models", "train"},
+    "steps": {
+        "runtime", "data", "models", "losses", "train", "probes", "fisher", "inverse", "noise2noise", "denoising", "latents", "heads",
+        "calibration",
+    },
     "studies": {
-        "runtime", "runs", "data", "models", "losses", "train", "probes", "fisher", "inverse", "noise2noise", "denoising",
+        "steps", "runtime", "runs", "data", "models", "losses", "train", "probes", "fisher", "inverse", "noise2noise", "denoising",
         "latents", "heads", "calibration",
     },
 }  # fmt: skip

@@ -17,8 +17,7 @@ from lib.files import read_json, write_csv, write_json
 from lib.legible import legible
 from lib.losses.regression import loss_on_batch
 from lib.models.vit import SpectrumViT, ViTConfig, load_pretrained, save_pretrained
-from lib.runs import rank
-from lib.runtime import Runtime
+from lib.runtime import Runtime, rank
 from lib.studies.vit_scaling.data import observe
 from lib.train import Task, fit
 
