@@ -10,7 +10,8 @@ RUNS = ROOT / "runs"
 REPORTS = ROOT / "reports"
 EMBEDDED = ROOT / "lib" / "data" / "embedded"
 
-CODE = ("lib", "notebooks", "params", "tests", "scripts", "docs", "benchmarks", ".git", ".venv")  # never a place for results
+# never a place for results
+CODE = ("lib", "notebooks", "params", "tests", "scripts", "tools", "docs", "benchmarks", ".git", ".venv")
 STUDIES = ("latent_extraction", "mlp_head", "vit_scaling", "opamp_transfer", "noise2noise")
 
 

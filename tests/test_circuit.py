@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from lib.data import circuit
-from lib.data.topology import CARDS, FIVE_T, TOPOLOGIES, TWO_STAGE, sample_designs, topology
+from lib.data.topology import CARDS, FIVE_T, TOPOLOGIES, TWO_STAGE
+from tools.simulate_opamps import HELD, sample_designs, topology
 
 needs_ngspice = pytest.mark.skipif(circuit.ngspice_version() is None, reason="ngspice is not installed")
 PREFIX = {"source": "pretrain", "target": "target"}
@@ -27,7 +28,7 @@ def test_shipped_designs_lie_on_the_grid_and_are_the_ones_drawn(name, domain):
     record = json.loads((CARDS / name / "generation.json").read_text())
     drawn = record["designs"][domain]["drawn"]
     failures = pd.read_csv(CARDS / name / "failures.csv.gz").query("domain == @domain")
-    held = topo.held if domain == "source" else {}
+    held = HELD.get(name) if domain == "source" else None
     designs = sample_designs(topo, drawn, record["seed"] + (domain == "target"), held=held)
     np.testing.assert_allclose(designs.drop(index=failures.draw), features, rtol=1e-6)
     assert len(features) + len(failures) == drawn

@@ -32,6 +32,8 @@ LAYERS = {  # who may import whom; every layer may import the lowest
     },
 }  # fmt: skip
 
+BESIDE = ("tools", "scripts", "benchmarks", "tests", "notebooks")  # what lib never imports
+
 
 def layer(name):
     return name.split(".")[1]
@@ -53,6 +55,7 @@ def imports(file):
 def test_imports_follow_the_arrows(file):
     own = file.relative_to(paths.ROOT / "lib").parts[0].removesuffix(".py")
     for name in imports(file):
+        assert name.split(".")[0] not in BESIDE, f"lib must not import {name}"
         if own in ("plots", "report"):
             assert name.split(".")[0] not in ("torch", "lightning"), f"{own} imports no torch"
         if name.split(".")[0] == "lib" and "." in name and layer(name) != own and own in LAYERS:
@@ -67,7 +70,7 @@ def test_files_stay_small(file):
     assert file.read_text(encoding="utf8").count("\n") <= 300
 
 
-FOLDERS = ("lib", "scripts", "benchmarks", "notebooks", "tests")
+FOLDERS = ("lib", "scripts", "tools", "benchmarks", "notebooks", "tests")
 EVERYWHERE = sorted(f for folder in FOLDERS for f in (paths.ROOT / folder).rglob("*.py"))
 PICKLERS = {"pickle", "_pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal", "jsonpickle"}
 MAKES_BOMBS = {

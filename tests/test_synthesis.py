@@ -8,13 +8,13 @@ import pytest
 import torch
 from scipy.special import wofz
 
-from lib.data.synthesis import bands, build, molecules
-from lib.data.synthesis.atmosphere import build_atmosphere
-from lib.data.synthesis.chemistry import K_BOLTZMANN, K_EV, ln_partition, ln_saha, log_abundances, solve_gas
-from lib.data.synthesis.lines import embedded_lines
-from lib.data.synthesis.spectrum import fine_ln_wave, line_flux, observe, pixel_wave, stars_at_once, synthesize
-from lib.data.synthesis.transfer import emergent_flux
-from lib.data.synthesis.voigt import voigt
+from tools.synthesis import bands, build, molecules
+from tools.synthesis.atmosphere import build_atmosphere
+from tools.synthesis.chemistry import K_BOLTZMANN, K_EV, ln_partition, ln_saha, log_abundances, solve_gas
+from tools.synthesis.lines import embedded_lines
+from tools.synthesis.spectrum import fine_ln_wave, line_flux, observe, pixel_wave, stars_at_once, synthesize
+from tools.synthesis.transfer import emergent_flux
+from tools.synthesis.voigt import voigt
 
 SUN = (5777.0, 4.44, 0.0, 0.0, 0.0)
 # MARCS solar model (Gustafsson et al. 2008), every tenth layer: T, P_gas, P_e, log P of H2, CO, CN, TiO; log tau_5000.
@@ -94,7 +94,7 @@ def test_flux_of_a_linear_source_function_is_the_eddington_barbier_value():
 
 
 def test_lines_and_continuum_equal_sme_in_the_same_atmosphere():
-    """Fixture: scripts/make_sme_reference.py; twelve lines alone in six atmospheres."""
+    """Fixture: tools/make_sme_reference.py; twelve lines alone in six atmospheres."""
     reference = json.loads((Path(__file__).parent / "data" / "sme_reference.json").read_text())
     lines = embedded_lines()
     empty = lines.take(torch.tensor([], dtype=torch.long))

@@ -11,7 +11,7 @@ import pytest
 from lib import paths
 
 SPECTRA = {"latent_extraction", "mlp_head", "vit_scaling"}
-LEFT_OUT = shutil.ignore_patterns(".*", "runs", "reports", "build", "docs", "tests", "benchmarks", "__pycache__")
+LEFT_OUT = shutil.ignore_patterns(".*", "runs", "reports", "build", "docs", "tests", "tools", "benchmarks", "__pycache__")
 
 
 @pytest.fixture(scope="module")

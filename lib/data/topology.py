@@ -24,14 +24,12 @@ class Topology:
     grid    feature -> allowed values (widths and lengths in um, ibias in A, cc in F, cr in ohm)
     knobs   feature -> the element parameters that it sets in each copy, `element.parameter`
     settle  seconds that the step response is followed, as a function of the design
-    held    features that the source data hold at one value, as the competition's two-stage data do
     """
 
     name: str
     grid: Mapping[str, tuple[float, ...]]
     knobs: Mapping[str, tuple[str, ...]]
     settle: Callable[[Mapping[str, float]], float]
-    held: Mapping[str, float]
 
     @property
     def features(self) -> list[str]:
@@ -52,7 +50,6 @@ FIVE_T = Topology(
     grid={**{f"w{i}": _WIDTHS for i in (1, 2, 3)}, **{f"l{i}": _LENGTHS for i in (1, 2, 3)}, "ibias": _CURRENTS},
     knobs={**_mosfets({1: "12", 2: "34", 3: "56"}), "ibias": ("ib.dc",)},
     settle=lambda d: 2.5 * STEP * 2.2e-12 / d["ibias"],
-    held={},
 )
 TWO_STAGE = Topology(
     name="two_stage_opamp",
@@ -70,25 +67,8 @@ TWO_STAGE = Topology(
         "ibias": ("ib.dc",),
     },
     settle=lambda d: 4 * STEP * (d["cc"] / d["ibias"] + 3e-12 / (d["ibias"] * d["w5"] * d["l3"] / d["l5"] / d["w3"])),
-    held={"ibias": 10e-6},
 )
 TOPOLOGIES = {t.name: t for t in (FIVE_T, TWO_STAGE)}
-
-
-def topology(name: str) -> Topology:
-    """Return the amplifier called `name`, or say which ones can be simulated."""
-    if name not in TOPOLOGIES:
-        raise ValueError(f"opamp '{name}' has no netlist; ngspice can simulate {', '.join(TOPOLOGIES)}")
-    return TOPOLOGIES[name]
-
-
-def sample_designs(topo: Topology, n: int, seed: int, *, held: Mapping[str, float] | None = None) -> pd.DataFrame:
-    """Draw `n` different designs uniformly from the grid; the first rows do not depend on `n`."""
-    rng = np.random.default_rng(seed)
-    sizes = [len(v) for v in topo.grid.values()]
-    index = (rng.random((2 * n + 16, len(sizes))) * sizes).astype(int)
-    frame = pd.DataFrame({k: np.asarray(v)[index[:, j]] for j, (k, v) in enumerate(topo.grid.items())})
-    return frame.assign(**(held or {})).drop_duplicates(ignore_index=True).head(n)
 
 
 def check_designs(topo: Topology, designs: pd.DataFrame) -> None:

@@ -2,9 +2,9 @@
 
 Two environments, because pysme-astro needs pandas < 3:
 
-    python scripts/make_sme_reference.py export reference_input.json          # this project's environment
+    python -m tools.make_sme_reference export reference_input.json          # this project's environment
     python3 -m venv sme && sme/bin/pip install pysme-astro 'pandas<3'
-    sme/bin/python scripts/make_sme_reference.py run reference_input.json tests/data/sme_reference.json
+    sme/bin/python tools/make_sme_reference.py run reference_input.json tests/data/sme_reference.json
 
 SME gets the same depth points (column mass, T, electron and particle densities), abundances and line data, and computes
 its own equation of state, opacities and transfer (Wehrhahn, Piskunov & Ryabchikova 2023, A&A 671, A171).
@@ -41,8 +41,8 @@ def export(path):
     """Write the atmospheres, abundances and line data of this project."""
     import torch
 
-    from lib.data.synthesis.atmosphere import build_atmosphere, mass_per_hydrogen
-    from lib.data.synthesis.lines import MICROTURBULENCE_KMS, effective_level, embedded_lines
+    from tools.synthesis.atmosphere import build_atmosphere, mass_per_hydrogen
+    from tools.synthesis.lines import MICROTURBULENCE_KMS, effective_level, embedded_lines
 
     lines = embedded_lines()
     picked = []

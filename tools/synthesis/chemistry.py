@@ -3,11 +3,11 @@
 import json
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import torch
 
-from lib.paths import EMBEDDED
-
+FILE = Path(__file__).with_name("chemistry.json")
 K_BOLTZMANN = 1.380649e-16  # erg / K
 K_EV = 8.617333262e-5  # eV / K
 SAHA = 2.4146830e15  # (2 pi m_e k / h^2)^1.5, cm^-3 K^-1.5; CODATA 2018
@@ -19,8 +19,8 @@ NEWTON_STEPS, NEWTON_LIMIT, NEWTON_TOLERANCE = 80, 3.0, 1e-7
 
 @cache
 def tables():
-    """Return the embedded chemistry data; scripts/make_chemistry.py says where every number comes from."""
-    return json.loads((EMBEDDED / "chemistry.json").read_text())
+    """Return the chemistry data; tools/make_chemistry.py says where every number comes from."""
+    return json.loads(FILE.read_text())
 
 
 def log_abundances(labels):

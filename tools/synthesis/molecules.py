@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import torch
 
-from lib.data.synthesis.bands import CN, SECOND_RADIATION, TIO, cn_lines, partition, tio_lines
-from lib.data.synthesis.lines import C_KMS, GAS_CONSTANT, MICROTURBULENCE_KMS
+from tools.synthesis.bands import CN, SECOND_RADIATION, TIO, cn_lines, partition, tio_lines
+from tools.synthesis.lines import C_KMS, GAS_CONSTANT, MICROTURBULENCE_KMS
 
 PI_E2_MC2 = 8.8528e-13  # cm
 THETA = np.arange(0.5, 2.35, 0.1)  # 5040 K / T of the tabulated cross sections

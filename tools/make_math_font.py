@@ -1,7 +1,7 @@
 """Make lib/render/math.woff2: the subset of STIX Two Math that formulas in the reports use.
 
 Run by hand: `npm pack @fontsource/stix-two-math`, unpack, then
-    python scripts/make_math_font.py package/files/stix-two-math-latin-400-normal.woff2
+    python tools/make_math_font.py package/files/stix-two-math-latin-400-normal.woff2
 Needs fonttools and brotli. The font is (c) The STIX Fonts Project Authors, SIL Open Font License 1.1 (see NOTICE).
 """
 

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, fields
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from lib.data.synthesis.chemistry import K_EV, ln_partition, tables
-from lib.data.synthesis.continuum import HC_OVER_K, continuous_absorption
-from lib.data.synthesis.voigt import voigt
-from lib.paths import EMBEDDED
+from tools.synthesis.chemistry import K_EV, ln_partition, tables
+from tools.synthesis.continuum import HC_OVER_K, continuous_absorption
+from tools.synthesis.voigt import voigt
 
+FILE = Path(__file__).with_name("atomic_lines.csv.gz")
 C_KMS = 2.99792458e5
 CLASSICAL = 8.8528e-21  # pi e^2 / (m_e c^2) in cm, over 1e8: times f n lambda^2 (Angstrom) gives cm^-1 per Angstrom
 GAS_CONSTANT = 8.314462618e-3  # (km/s)^2 per K, of unit atomic mass
@@ -35,7 +36,7 @@ class AtomicLines:
 
     @classmethod
     def from_frame(cls, frame):
-        """Build from a frame with the columns of the embedded list; species without partition functions are dropped."""
+        """Build from a frame with the columns of `FILE`; species without partition functions are dropped."""
         known = [f"{z}.0{i}" in tables()["ln_partition"] for z, i in zip(frame.element, frame.ion, strict=True)]
         frame = frame[known]
         to = lambda column: torch.from_numpy(np.asarray(column, dtype=np.float64).copy())  # noqa: E731
@@ -64,8 +65,8 @@ class AtomicLines:
 
 @cache
 def embedded_lines():
-    """Return the embedded list (Heiter et al. 2021, the Gaia-ESO line list; scripts/make_line_list.py)."""
-    return AtomicLines.from_frame(pd.read_csv(EMBEDDED / "atomic_lines.csv.gz"))
+    """Return the list that the grid is made from (Heiter et al. 2021, the Gaia-ESO line list; tools/make_line_list.py)."""
+    return AtomicLines.from_frame(pd.read_csv(FILE))
 
 
 def line_strength(lines, atmosphere):

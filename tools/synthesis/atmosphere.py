@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from scipy.interpolate import CubicSpline
 
-from lib.data.synthesis.chemistry import Gas, ln_constants, log_abundances, solve_gas, tables
-from lib.data.synthesis.continuum import continuous_absorption
+from tools.synthesis.chemistry import Gas, ln_constants, log_abundances, solve_gas, tables
+from tools.synthesis.continuum import continuous_absorption
 
 REFERENCE_AA = 5000.0
 N_DEPTH, TOP, BOTTOM = 32, -4.9, 1.5  # log10 tau_5000

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.data.synthesis.continuum import HC_OVER_K
+from tools.synthesis.continuum import HC_OVER_K
 
 SECOND_RADIATION = HC_OVER_K * 1e-8  # cm K
 V_MAX, J_MAX = 9, 180

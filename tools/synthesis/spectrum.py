@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from lib.data.synthesis.atmosphere import build_atmosphere
-from lib.data.synthesis.continuum import HC_OVER_K, continuous_absorption
-from lib.data.synthesis.hydrogen import add_paschen
-from lib.data.synthesis.lines import add_lines, embedded_lines, interpolate
-from lib.data.synthesis.molecules import molecular_absorption
-from lib.data.synthesis.transfer import emergent_flux, planck
+from tools.synthesis.atmosphere import build_atmosphere
+from tools.synthesis.continuum import HC_OVER_K, continuous_absorption
+from tools.synthesis.hydrogen import add_paschen
+from tools.synthesis.lines import add_lines, embedded_lines, interpolate
+from tools.synthesis.molecules import molecular_absorption
+from tools.synthesis.transfer import emergent_flux, planck
 
 LOW_AA, HIGH_AA, N_PIXELS = 7100.0, 8850.0, 4096
 RESOLUTION = 5000.0  # FWHM; a Gaussian
