@@ -1,17 +1,17 @@
 """Parameters of a study: names, defaults, units and checks live here; YAML holds values only."""
 
 import ast
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from lib import paths
 from lib.files import parse_yaml, read_yaml
+from lib.schema import Schema
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # a folder or run name: no separators, so that no value can leave its directory
 DEVICE = r"^(auto|cpu|cuda(:[0-9]{1,2})?)$"
@@ -19,7 +19,6 @@ Count = Annotated[int, Field(ge=1)]  # elements of lists
 Level = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-LONGEST = 120  # characters of a value that an error repeats
 PARAMETERS_COMMENT = "# Parameters"  # first line of the cell that papermill injects
 
 
@@ -40,59 +39,7 @@ def param(default: Any, en: str, zh: str, **checks: Any) -> Any:
     return Field(default, description=en, json_schema_extra={"zh": zh}, **checks)
 
 
-class Config(BaseModel):
-    """Immutable, strictly typed settings; an unknown or mistyped key is an error that names the nearest key."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_inline_lists(cls, values: Any) -> Any:
-        """Read "[a, b]" given on papermill's command line (`-p` passes text) as the list that it spells."""
-        if not isinstance(values, Mapping):
-            return values
-        return {k: _inline(v) if _takes_list(cls, k) else v for k, v in values.items()}
-
-    @model_validator(mode="after")
-    def _names_stand_once(self) -> Self:
-        """Refuse a list of texts that names something twice: it would be counted or trained twice."""
-        for key in type(self).model_fields:
-            values = getattr(self, key)
-            texts = [v for v in values if isinstance(v, str)] if isinstance(values, list) else []
-            twice = next((v for i, v in enumerate(texts) if v in texts[:i]), None)
-            if twice is not None:
-                raise ValueError(f"Parameter '{key}' names {twice!r} twice: once is right")
-        return self
-
-    @classmethod
-    def checked(cls, values: Mapping[str, Any]) -> Self:
-        """Validate `values`; raise ValueError with one sentence per problem: which key, what it is, what would be right."""
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise ValueError(" ".join(_sentence(cls, e) for e in error.errors())) from None
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a flat YAML params file."""
-        return cls.checked(read_params(path))
-
-    @classmethod
-    def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
-        """Validate the parameters of a notebook from its `globals()`, those that papermill injected included."""
-        names = _parameter_names(namespace)
-        return cls.checked({k: namespace[k] for k in names if k in namespace})
-
-    def table(self) -> pd.DataFrame:
-        """Return one row per parameter: name, value, meaning {"zh", "en"}."""
-        rows = []
-        for name, field in type(self).model_fields.items():
-            meaning = {"zh": (field.json_schema_extra or {}).get("zh", ""), "en": field.description or ""}
-            rows.append({"parameter": name, "value": str(getattr(self, name)), "meaning": meaning})
-        return pd.DataFrame(rows)
-
-
-class StudyConfig(Config):
+class StudyConfig(Schema):
     """The parameters that every notebook has."""
 
     study: ClassVar[str]
@@ -116,6 +63,33 @@ class StudyConfig(Config):
     data_dir: str = param("", "folder of the user's data (empty: embedded default)", "用户数据目录（空：内置默认数据）")
     force: bool = param(False, "ignore the run cache", "忽略运行缓存")
     lang: Literal["zh", "en"] = param("zh", "language shown first", "首先显示的语言")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_inline_lists(cls, values: Any) -> Any:
+        """Read "[a, b]" given on papermill's command line (`-p` passes text) as the list that it spells."""
+        if not isinstance(values, Mapping):
+            return values
+        return {k: _inline(v) if _takes_list(cls, k) else v for k, v in values.items()}
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a flat YAML params file."""
+        return cls.checked(read_params(path))
+
+    @classmethod
+    def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
+        """Validate the parameters of a notebook from its `globals()`, those that papermill injected included."""
+        names = _parameter_names(namespace)
+        return cls.checked({k: namespace[k] for k in names if k in namespace})
+
+    def table(self) -> pd.DataFrame:
+        """Return one row per parameter: name, value, meaning {"zh", "en"}."""
+        rows = []
+        for name, field in type(self).model_fields.items():
+            meaning = {"zh": (field.json_schema_extra or {}).get("zh", ""), "en": field.description or ""}
+            rows.append({"parameter": name, "value": str(getattr(self, name)), "meaning": meaning})
+        return pd.DataFrame(rows)
 
     @model_validator(mode="after")
     def _results_keep_off_the_code(self) -> Self:
@@ -142,7 +116,7 @@ def check_files(config: StudyConfig) -> None:
         raise ValueError(f"'window_aa' is {window}; give [low, high] in Angstrom or an empty list.")
 
 
-def _takes_list(cls: type[Config], key: str) -> bool:
+def _takes_list(cls: type[StudyConfig], key: str) -> bool:
     field = cls.model_fields.get(key)
     return field is not None and "list" in str(field.annotation)
 
@@ -154,32 +128,6 @@ def _inline(value: Any) -> Any:
         except ValueError:
             return value
     return value
-
-
-def _sentence(cls: type[Config], error: Mapping[str, Any]) -> str:
-    key = ".".join(str(part) for part in error["loc"]) or cls.__name__
-    value = error["input"]
-    if error["type"] == "missing":
-        return f"Parameter '{key}' is missing."
-    if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, cls.model_fields, n=1, cutoff=0.5)
-        known = f"did you mean '{near[0]}'?" if near else f"the known ones are {', '.join(cls.model_fields)}."
-        return f"Unknown parameter '{key}': {known}"
-    if isinstance(value, str) and error["type"] in ("float_type", "int_type") and _is_number(value):
-        return f"Parameter '{key}' is the text '{value}', not a number: YAML reads 1e-3 as text, write 1.0e-3."
-    if error["type"] == "value_error":
-        return f"{error['ctx']['error']}".rstrip(".") + "."
-    message = error["msg"].split("should ", 1)[-1]
-    shown = repr(value)
-    return f"Parameter '{key}' is {shown if len(shown) <= LONGEST else shown[:LONGEST] + '…'}, but it should {message}."
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _parameter_names(namespace: Mapping[str, Any]) -> list[str]:

@@ -25,13 +25,13 @@ from lib.models.mdn import MDN, MDNConfig
 from lib.models.shared_latent import SharedLatentConfig, SharedLatentDenoiser
 from lib.models.vit import SpectrumViT, ViTConfig
 from lib.noise2noise.training import save_model
+from lib.steps.opamp.bench import Inputs
+from lib.steps.opamp.classical import Linear
+from lib.steps.opamp.spec import Arm
 from lib.studies.latent_extraction.__main__ import main as denoise_main
 from lib.studies.mlp_head.__main__ import main as head_main
 from lib.studies.opamp_transfer import publish
 from lib.studies.opamp_transfer.__main__ import main as opamp_main
-from lib.studies.opamp_transfer.arms import Arm
-from lib.studies.opamp_transfer.bench import Inputs
-from lib.studies.opamp_transfer.classical import Linear
 from lib.studies.vit_scaling.__main__ import main as vit_main
 from lib.studies.vit_scaling.training import save as save_vit
 

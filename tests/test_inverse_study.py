@@ -18,8 +18,8 @@ from lib.studies.opamp_transfer import judge
 from lib.studies.opamp_transfer.__main__ import main
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import prepare
+from lib.studies.opamp_transfer.inverse import held_out, train_inverse
 from lib.studies.opamp_transfer.inverse_commands import simulated
-from lib.studies.opamp_transfer.inverse_fit import held_out, train_inverse
 
 FEATURES, TARGETS = ["w1", "l1", "r_load", "ibias"], ["dc_gain", "ugf", "offset"]
 

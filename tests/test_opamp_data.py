@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 from lib.data import opamp
+from lib.steps.opamp.bench import build
+from lib.steps.opamp.data import split
 from lib.studies.opamp_transfer.__main__ import main
-from lib.studies.opamp_transfer.bench import build
 from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.data import prepare, split
+from lib.studies.opamp_transfer.data import prepare
 
 FEATURES, TARGETS = ["w1", "l1", "ibias"], ["dc_gain", "ugf", "cmrr"]
 
@@ -122,11 +123,11 @@ def test_the_scaler_inverts_survives_json_and_leaves_constant_columns_alone(tmp_
 
 def test_the_scaler_is_fitted_on_source_training_rows_only(tmp_path):
     prepared = prepare(Config.checked({"data_dir": str(write(tmp_path)), "opamp": "amp"}))
-    before = build(Config(), prepared)
+    before = build(Config().lab(), prepared)
     prepared.target[TARGETS] *= 7
     held = split(prepared.source, Config().source_split, 0)[1]
     prepared.source.loc[held, TARGETS + FEATURES] *= 7
-    after = build(Config(), prepared)
+    after = build(Config().lab(), prepared)
     assert after.y_scaler == before.y_scaler
     assert after.inputs == before.inputs
 

@@ -11,15 +11,16 @@ from torch.distributions import Normal
 from lib import calibration, paths
 from lib.data import opamp
 from lib.runtime import Runtime
-from lib.studies.opamp_transfer import Lab, comparison, publish, stages
+from lib.steps.opamp.arms import ArmSpec, compare_opamp_arm, fit_and_predict, todo_of
+from lib.steps.opamp.bench import SCORED, bagged_jobs, build, gather, jobs
+from lib.steps.opamp.source import fit_source, source_spec
+from lib.steps.opamp.spec import Arm
+from lib.steps.opamp.stages import checkpoint
+from lib.studies.opamp_transfer import comparison, open_lab, prepare, publish, stages
 from lib.studies.opamp_transfer.__main__ import main
-from lib.studies.opamp_transfer.arms import Arm, arms, fit_and_predict, todo_of
-from lib.studies.opamp_transfer.bench import SCORED, bagged_jobs, build, gather, jobs
+from lib.studies.opamp_transfer.comparison import arms
 from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.data import Prepared
 from lib.studies.opamp_transfer.forward import Published
-from lib.studies.opamp_transfer.networks import recipe
-from lib.studies.opamp_transfer.source import fit_source, model_settings
 
 FEATURES, TARGETS = ["w1", "l1", "ibias"], ["ugf", "cmrr"]
 SMALL = {"document": True, "hidden": 8, "layers": 2, "epochs": 3, "raw": "all"}  # both recipes, both feature sets
@@ -37,13 +38,22 @@ def frame(n, seed, shift):
     return out
 
 
+def write(folder, frames):
+    for process, names in opamp.FILES.items():
+        for name, columns in zip(names, (FEATURES, TARGETS), strict=True):
+            file = folder / "01_train_set" / "amp" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            frames[process][columns].to_csv(file, index=False)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "RUNS", tmp_path_factory.mktemp("runs"))
-        source, target = frame(120, 0, 1.0), frame(60, 1, 1.5)
-        prepared = Prepared(source, target, source[:0], FEATURES, TARGETS, TARGETS, "sha256:test", "csv", "amp")
-        yield Lab(build(TINY, prepared), TINY, prepared, Runtime(torch.device("cpu"), "32-true", 0, 1, 0.0))
+        folder = write(tmp_path_factory.mktemp("csv"), {"source": frame(120, 0, 1.0), "target": frame(60, 1, 1.5)})
+        config = TINY.model_copy(update={"data_dir": str(folder), "opamp": "amp"})
+        yield open_lab(config, prepare(config), Runtime(torch.device("cpu"), "32-true", 0, 1, 0.0))
 
 
 @pytest.mark.parametrize("listed", [jobs, bagged_jobs])
@@ -77,13 +87,43 @@ def test_no_method_sees_the_truth_of_scored_rows(lab, arm):
 
 def test_source_networks_never_see_the_target(lab):
     bench = replace(lab.bench, y=lab.bench.y * 9, x={k: v * 9 for k, v in lab.bench.x.items()})
-    first, second = (fit_source(b, TINY, "physics", recipe(TINY, "compact"), "cpu").nets[0] for b in (lab.bench, bench))
+    spec = source_spec(lab.spec, "physics", lab.spec.compact)
+    first, second = (fit_source(b, spec, "cpu").nets[0] for b in (lab.bench, bench))
     assert all(torch.equal(p, q) for p, q in zip(first.parameters(), second.parameters(), strict=True))
 
 
 def test_parameters_of_the_inverse_design_leave_the_fits_in_the_run_cache():
-    assert model_settings(Config()) == model_settings(Config(inverse_starts=9, mdn_hidden=9, out_dir="elsewhere"))
-    assert model_settings(Config()) != model_settings(Config(compact_epochs=9))
+    assert Config().lab() == Config(inverse_starts=9, mdn_hidden=9, out_dir="elsewhere").lab()
+    assert Config().lab() != Config(compact_epochs=9).lab()
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({"trees": 9}, {"ridge", "gp", "mlp", "source"}), ({"compact_epochs": 9}, {"ridge", "lightgbm", "gp", "document", "source"}),
+        ({"lr": 0.5}, {"ridge", "lightgbm", "gp", "source"}), ({"l2sp": 0.5}, {"ridge", "lightgbm", "gp", "mlp", "document", "source"}),
+        ({"splits": 3}, {"source"}), ({"members": 2}, {"ridge", "lightgbm", "gp"}), ({"seed": 1}, set()),
+    ],
+)  # fmt: skip
+def test_a_changed_parameter_fits_anew_what_reads_it_and_nothing_else(change, kept):
+    named = {"ridge": Arm("ridge", "target_only", recipe=""), "lightgbm": Arm("lightgbm", "target_only", recipe=""),
+             "gp": Arm("gp", "target_only", recipe=""), "mlp": Arm("mlp", "target_only"),
+             "document": Arm("mlp", "target_only", recipe="document"), "dual": Arm("dual_head", "transfer")}  # fmt: skip
+    before, after = Config().lab(), Config(**change).lab()
+    same = {k for k, arm in named.items() if ArmSpec.of(before, arm) == ArmSpec.of(after, arm)}
+    sources = [source_spec(lab, "physics", lab.compact) for lab in (before, after)]
+    assert same | ({"source"} if sources[0] == sources[1] else set()) == kept
+
+
+@pytest.mark.parametrize("arm", arms(TINY), ids=lambda a: a.key)
+def test_an_arm_is_fitted_with_no_more_than_its_spec_holds(lab, arm, tmp_path):
+    """The settings that an arm does not read are None in its spec: where one were read, its fit would fail."""
+    spec = ArmSpec.of(lab.spec, arm)
+    compare_opamp_arm.compute(spec, tmp_path, lab.runtime)
+    with np.load(tmp_path / "predictions.npz") as found:
+        done = fit_and_predict(arm, lab, todo_of(arm, lab.bench.inner, 1))
+        mean, _ = gather(lab.bench, done.todo, done.predictions, source_only=arm.domain == "source_only")
+        np.testing.assert_array_equal(found["mean"], mean)
 
 
 def test_temperature_maximises_the_normal_likelihood():
@@ -115,7 +155,7 @@ def test_the_ensemble_follows_the_precise_member_and_reports_disagreement():
 
 
 def test_a_stage_names_the_command_that_makes_its_predecessor(lab, tmp_path):
-    wanted = r"'bias' is missing .*`python -m lib.studies.opamp_transfer stage bias --folder \S+ --opamp 5t_opamp --profile smoke --recipe"
+    wanted = r"'bias' is missing .*`python -m lib.studies.opamp_transfer stage bias --folder \S+ --data \S+ --opamp amp --profile smoke --recipe"
     with pytest.raises(ValueError, match=wanted):
         stages.run("head", lab, tmp_path)
     with pytest.raises(ValueError, match="the stages are source, bias, head, unfreeze"):
@@ -135,7 +175,7 @@ def test_each_stage_changes_only_what_it_may(lab, tmp_path):
         assert set(curve.stage) == {stage}
         assert (tmp_path / stage / "curve.csv").is_file()
         assert (curve.train != curve.val).all(), "validation is not training"
-    weights = [stages.checkpoint(s, lab, tmp_path, "compact", "physics")[0].state_dict() for s in stages.ORDER]
+    weights = [checkpoint(s, lab, tmp_path, "compact", "physics")[0].state_dict() for s in stages.ORDER]
     start = {n: weights[0][n.replace("head_A", "head").replace("head_B", "head")] for n in weights[1]}
     allowed = (("head_B",), ("head_B",), ("head_B", "backbone.1."))
     for before, after, prefixes in zip([start, *weights[1:3]], weights[1:], allowed, strict=True):
@@ -207,12 +247,13 @@ def test_a_damaged_model_is_refused_with_one_sentence(lab, tmp_path, spoil, caps
     assert not (tmp_path / "y.csv").exists()
 
 
-def test_equal_designs_share_an_inner_fold():
+def test_equal_designs_share_an_inner_fold(tmp_path):
     twice = frame(30, 2, 1.0)
     twice = pd.concat([twice, twice], ignore_index=True)
     twice.attrs = {"features": FEATURES, "targets": TARGETS}
-    prepared = Prepared(frame(60, 0, 1.0), twice, twice[:0], FEATURES, TARGETS, TARGETS, "", "csv", "amp")
-    inner = build(TINY, prepared).inner
+    folder = write(tmp_path, {"source": frame(60, 0, 1.0), "target": twice})
+    config = TINY.model_copy(update={"data_dir": str(folder), "opamp": "amp"})
+    inner = build(config.lab(), prepare(config)).inner
     groups = opamp.duplicates(twice)
     for folds in inner:
         assert pd.Series(folds).groupby(groups).nunique().max() == 1

@@ -1,5 +1,7 @@
 """CSV folders never seen before: other columns, no cmrr, no dc gain, one target or seven; every command works on them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import papermill
@@ -11,7 +13,7 @@ from lib.files import read_json
 from lib.report import Criterion, Report, pair
 from lib.studies.opamp_transfer import answers, claims, tables
 from lib.studies.opamp_transfer.__main__ import main
-from lib.studies.opamp_transfer.arms import arms
+from lib.studies.opamp_transfer.comparison import arms
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import lowest, prepare, share_below, shift
 
@@ -77,9 +79,9 @@ def test_the_embedded_op_amp_leaves_no_question_out():
 def test_a_skewed_metric_without_logarithm_is_named(folder):
     prepared, config = read(folder, "lna")
     rng = np.random.default_rng(0)
-    for frame in (prepared.source, prepared.target):
-        frame["nf_db"] = rng.lognormal(0, 2, len(frame))
-    assert "The metrics nf_db are positive and skewed" in answers.left_out(prepared, config)[1]
+    source, target = (f.assign(nf_db=rng.lognormal(0, 2, len(f))) for f in (prepared.source, prepared.target))
+    skewed = replace(prepared, source=source, target=target)
+    assert "The metrics nf_db are positive and skewed" in answers.left_out(skewed, config)[1]
 
 
 @pytest.mark.parametrize(("key", "value"), [("log_targets", ["nf_bd"]), ("resonant", "nf_bd")])

@@ -26,9 +26,9 @@ from lib.render.guard import check_offline, policy
 from lib.render.index import render_index
 from lib.render.page import render, render_failed, script
 from lib.report.display import table_payload
+from lib.steps.opamp.source import load_networks
 from lib.studies.mlp_head.publish import load as load_head
 from lib.studies.opamp_transfer import publish
-from lib.studies.opamp_transfer.source import load_networks
 from lib.train import fit
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'><a href=javascript:alert(1)>"

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from lib import paths
-from lib.config import Config
 from lib.files import fingerprint, read_json, write_text
+from lib.schema import Schema
 
 FILES = {
     "source": ("source/pretrain_design_features.csv", "source/pretrain_targets.csv"),
@@ -57,22 +57,30 @@ def load(data_dir: str | Path, name: str = "5t_opamp", targets: list[str] | None
     Raises ValueError, naming file and column, for missing or empty files, differing row counts or columns, values that are
     not finite numbers, an absent target column, or columns whose units differ between the processes.
     """
-    base = paths.resolve(data_dir)
-    folder = base / "01_train_set" / name
-    known = sorted(p.name for p in (base / "01_train_set").glob("*") if p.is_dir())
-    if name not in known:  # so that no name leads out of the folder
-        found = f"it holds {', '.join(known)}" if known else "that folder has no 01_train_set"
-        raise ValueError(f"No op-amp '{name}' under {base}: {found}; expected {folder}/source and /target.")
-    return _read(folder, targets)
+    return _read(folder_of(data_dir, name), targets)
 
 
 def embedded(name: str = "5t_opamp", targets: list[str] | None = None) -> OpAmpFrames:
     """Read the data set that ships with the project."""
-    folder = paths.EMBEDDED / "opamp" / name
-    known = sorted(p.name for p in folder.parent.glob("*") if p.is_dir())
-    if name not in known:
+    return _read(folder_of("", name), targets)
+
+
+def folder_of(data_dir: str | Path, name: str) -> Path:
+    """Return the folder of an op-amp's tables (no `data_dir`: the embedded ones); ValueError where it is not there."""
+    base = paths.resolve(data_dir) if data_dir else paths.EMBEDDED / "opamp"
+    above = base / "01_train_set" if data_dir else base
+    known = sorted(p.name for p in above.glob("*") if p.is_dir())
+    if name in known:  # so that no name leads out of the folder
+        return above / name
+    if not data_dir:
         raise ValueError(f"No embedded op-amp '{name}': the embedded ones are {', '.join(known)}.")
-    return _read(folder, targets)
+    found = f"it holds {', '.join(known)}" if known else "that folder has no 01_train_set"
+    raise ValueError(f"No op-amp '{name}' under {base}: {found}; expected {above / name}/source and /target.")
+
+
+def mark(folder: Path) -> str:
+    """Return the fingerprint of the tables in a folder."""
+    return fingerprint(*(_find(folder / name) for names in FILES.values() for name in names))
 
 
 def _read(folder: Path, targets: list[str] | None) -> OpAmpFrames:
@@ -84,9 +92,8 @@ def _read(folder: Path, targets: list[str] | None) -> OpAmpFrames:
         raise ValueError(f"Source and target of {folder} differ in columns {odd}: both processes need the same ones.")
     target = target[source.columns]
     _check_units(source, target, folder)
-    mark = fingerprint(*(f for pair in files.values() for f in pair))
     for frame in (source, target):
-        frame.attrs |= {"features": source.attrs["features"], "targets": source.attrs["targets"], "fingerprint": mark}
+        frame.attrs |= {"features": source.attrs["features"], "targets": source.attrs["targets"], "fingerprint": mark(folder)}
     return OpAmpFrames(source, target)
 
 
@@ -184,7 +191,7 @@ def duplicates(frame: pd.DataFrame) -> np.ndarray:
     return frame.groupby(frame.attrs["features"], sort=False).ngroup().to_numpy()
 
 
-class Scaler(Config):
+class Scaler(Schema):
     """log1p where asked for, then zero mean and unit variance; fitted on training rows of one process, stored as JSON."""
 
     names: list[str]

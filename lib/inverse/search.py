@@ -5,31 +5,32 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from lib.config import Config, param
 from lib.inverse import lbfgs
 from lib.inverse.grid import descend
 from lib.inverse.space import Space
 from lib.inverse.spec import Goals
 from lib.inverse.surrogate import Surrogate
 from lib.progress import Progress
+from lib.schema import Schema
 
 UNIT_SD = 12**-0.5  # standard deviation of a uniform variable on [0, 1]
 # after a share of Adam's steps one start in so many goes on, but no fewer than so many times `keep`
 CUTS = ((0.1, 4, 4), (0.4, 4, 2))
 
 
-class SearchConfig(Config):
+class SearchConfig(Schema):
     """How long the search looks; the defaults are the document's."""
 
-    n_init: int = param(1024, "starts per specification", "每个指标要求的起点数", ge=1)
-    steps: int = param(900, "steps of Adam", "Adam 步数", ge=0)
-    lr: float = param(0.002, "learning rate, in standard deviations of a feature", "学习率（以特征标准差为单位）", gt=0)
-    prior: float = param(1e-3, "pull towards the centre of the design space", "向设计空间中心的先验强度", ge=0)
-    lbfgs: int = param(80, "steps of the L-BFGS finish", "L-BFGS 收尾步数", ge=0)
-    keep: int = param(16, "starts that are finished per specification", "收尾阶段保留的起点数", ge=1)
-    sweeps: int = param(20, "moves of the search among grid neighbours", "网格邻域搜索的最大步数", ge=0)
+    n_init: int = Field(1024, ge=1)  # starts per specification
+    steps: int = Field(900, ge=0)  # of Adam
+    lr: float = Field(0.002, gt=0)  # in standard deviations of a feature
+    prior: float = Field(1e-3, ge=0)  # pull towards the centre of the design space
+    lbfgs: int = Field(80, ge=0)  # steps of the finish
+    keep: int = Field(16, ge=1)  # starts that are finished per specification
+    sweeps: int = Field(20, ge=0)  # moves of the search among grid neighbours
 
 
 @dataclass(frozen=True)

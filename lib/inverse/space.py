@@ -7,13 +7,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib.config import Config
+from lib.schema import Schema
 
 MAX_LEVELS = 400  # a feature with more distinct values than this counts as continuous
 COARSE = 0.08  # a grid whose median relative step exceeds this is rounded before the other features are finished
 
 
-class Space(Config):
+class Space(Schema):
     """Features with their allowed values; unit coordinates run from 0 to 1 over each feature's range.
 
     names   features, in the data's order

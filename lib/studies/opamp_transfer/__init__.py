@@ -1,10 +1,7 @@
 """Does an op-amp performance model of process A carry over to process B?"""
 
-from lib.runtime import Runtime
 from lib.studies.opamp_transfer.ablations import budgets, held_back, logarithm, scalers, sweep
 from lib.studies.opamp_transfer.answers import CARRIES, advice, answer, disagreements, key_facts, left_out
-from lib.studies.opamp_transfer.arms import Lab
-from lib.studies.opamp_transfer.bench import build
 from lib.studies.opamp_transfer.claims import (
     clip_gap,
     coral_excess,
@@ -25,11 +22,13 @@ from lib.studies.opamp_transfer.claims import (
 from lib.studies.opamp_transfer.comparison import PAIR, STEADY, best, evaluate, held_out, scores
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import (
+    Lab,
     Prepared,
     alignment,
     cleaning,
     lowest,
     middle,
+    open_lab,
     prepare,
     share_below,
     shift,
@@ -58,12 +57,6 @@ from lib.studies.opamp_transfer.tables import (
     strongest_shift,
     worst_metric,
 )  # fmt: skip
-
-
-def open_lab(config: Config, prepared: Prepared, runtime: Runtime) -> Lab:
-    """Scale the data, draw splits and inner folds: what every method works on."""
-    return Lab(build(config, prepared), config, prepared, runtime)
-
 
 __all__ = [
     "CARRIES", "GAIN", "PAIR", "STEADY", "Config", "Lab", "Prepared", "advice", "alignment", "answer", "averages", "beside_public", "best", "budget_table",

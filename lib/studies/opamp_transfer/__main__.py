@@ -17,9 +17,10 @@ from lib import paths, runtime
 from lib.commands import end
 from lib.data.opamp import read_numbers
 from lib.files import check_output, write_csv
-from lib.studies.opamp_transfer import inverse_commands, open_lab, publish, stages
+from lib.steps.opamp.data import split
+from lib.studies.opamp_transfer import inverse_commands, publish, stages
 from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.data import cleaning, prepare, split
+from lib.studies.opamp_transfer.data import cleaning, open_lab, prepare
 
 
 def check(chosen: argparse.Namespace) -> None:

@@ -6,10 +6,10 @@ import pandas as pd
 from scipy import stats
 
 from lib.data.opamp_features import devices
+from lib.steps.opamp.data import Prepared
 from lib.studies.opamp_transfer.claims import few_labels
 from lib.studies.opamp_transfer.comparison import Outcome
 from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.data import Prepared
 from lib.studies.opamp_transfer.scope import GAIN, HARD, SKEWED
 from lib.studies.opamp_transfer.tables import of, reported_path
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from lib.studies.opamp_transfer.ablations import NO_CLIP
-from lib.studies.opamp_transfer.arms import Lab
+from lib.steps.opamp.ablations import NO_CLIP
+from lib.steps.opamp.arms import Lab
+from lib.steps.opamp.data import Prepared
 from lib.studies.opamp_transfer.comparison import Outcome, held_out
 from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.data import Prepared
 from lib.studies.opamp_transfer.scope import absent, untested
 from lib.studies.opamp_transfer.tables import averages, budget_gap, gap, interval, of
 

@@ -1,20 +1,20 @@
 """Every method on every split: predictions of rows that no fit has seen, calibrated, combined and scored in physical units."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from lib import calibration, metrics, runs
-from lib.data.opamp import Scaler
-from lib.files import write_json
+from lib import calibration
 from lib.progress import Progress
-from lib.studies.opamp_transfer import bench as benches
-from lib.studies.opamp_transfer.arms import Arm, Lab, arms, fit_and_predict, todo_of
-from lib.studies.opamp_transfer.bench import SCORED, Bench, inner_rmse
-from lib.studies.opamp_transfer.source import model_settings
+from lib.steps.opamp.ablations import score
+from lib.steps.opamp.arms import ArmSpec, compare_opamp_arm
+from lib.steps.opamp.bench import SCORED, Bench, inner_rmse
+from lib.steps.opamp.source import fit_opamp_source, source_spec
+from lib.steps.opamp.spec import Arm
+from lib.studies.opamp_transfer.config import Config
+from lib.studies.opamp_transfer.data import Lab
 
 TOP = 4  # arms of the wide ensembles
 STEADY = "ensemble_steady"  # weights by output alone; the other ensembles weigh every row by its precision too
@@ -34,9 +34,30 @@ class Outcome:
     members: tuple[Arm, ...] = ()
 
 
+def arms(config: Config, *, resonant: bool = True) -> list[Arm]:
+    """List the arms that the parameters ask for; without an output with a resonant head its arm would be the plain network."""
+    base = [Arm(m, "target_only", f, r) for f in ("raw", "physics")
+            for m, r in (("ridge", ""), ("lightgbm", ""), ("gp", ""), ("mlp", "compact"))]  # fmt: skip
+    own = [Arm("resonant", "target_only")] * resonant + [Arm("target_hetero", "target_only")]
+    source = [Arm("ridge", "source_only", recipe=""), Arm("lightgbm", "source_only", recipe=""), Arm("mlp", "source_only"),
+              Arm("mlp_affine", "transfer")]  # fmt: skip
+    moved = [Arm(m, "transfer") for m in ("fine_tune", "align_hetero", "dual_head", "mlp_source_features")]
+    moved += [Arm(m, "transfer", recipe="") for m in ("lightgbm_source_features", "gp_source_features")]
+    out = base + own + source + moved
+    if config.raw == "all":
+        out += [replace(a, features="raw") for a in own + source + moved]
+    if config.document:
+        which = ("mlp", "target_hetero", "fine_tune", "align_hetero", "dual_head")
+        out += [replace(a, recipe="document") for a in out if a.method in which and a.recipe and a.features == "physics"]
+    return out
+
+
 def evaluate(lab: Lab) -> list[Outcome]:
     """Return the outcome of every arm and of both ensembles."""
     chosen = arms(lab.config, resonant=lab.bench.resonant is not None)
+    if lab.config.force:  # once, before the arms find them
+        for features, how in dict.fromkeys((a.features, a.recipe or "compact") for a in chosen if a.domain != "target_only"):
+            lab.folder(fit_opamp_source, source_spec(lab.spec, features, getattr(lab.spec, how)))
     with Progress("methods", len(chosen)) as bar:
         found = []
         for arm in chosen:
@@ -47,18 +68,7 @@ def evaluate(lab: Lab) -> list[Outcome]:
 
 def outcome(arm: Arm, lab: Lab) -> Outcome:
     """Fit and predict one arm on all splits, through the run cache."""
-    settings = model_settings(lab.config) | {"arm": arm.key}
-
-    def compute(folder: Path) -> None:
-        done = fit_and_predict(arm, lab, todo_of(arm, lab.bench.inner, lab.config.members))
-        only = arm.domain == "source_only"
-        mean, sd = benches.gather(lab.bench, done.todo, done.predictions, source_only=only)
-        np.savez(folder / "predictions.npz", mean=mean, sd=sd)
-        write_json(folder / "arm.json", vars(arm))
-
-    folder = runs.cached(
-        "opamp_arm", compute, config=settings, runtime=lab.runtime, data=lab.prepared.fingerprint, force=lab.config.force
-    )
+    folder = lab.folder(compare_opamp_arm, ArmSpec.of(lab.spec, arm))
     with np.load(folder / "predictions.npz") as stored:
         return calibrated(arm, lab.bench, stored["mean"], stored["sd"])
 
@@ -111,18 +121,6 @@ def scores(lab: Lab, found: Sequence[Outcome]) -> pd.DataFrame:
             labels = {"method": o.arm.method, "domain": o.arm.domain, "features": o.arm.features, "recipe": o.arm.recipe}
             parts.append(part.assign(**labels, seed=s, inner=o.inner[s]))
     return pd.concat(parts, ignore_index=True)
-
-
-def score(scaler: Scaler, truth: pd.DataFrame, scaled: np.ndarray, log_targets: Sequence[str]) -> pd.DataFrame:
-    """Score scaled predictions (n, M) in physical units; ln-R2 for outputs that are modelled as logarithms."""
-    predicted = scaler.inverse(scaled)
-    out = []
-    for i, name in enumerate(scaler.names):
-        y, p = truth[name].to_numpy(float), predicted[:, i]
-        ln = float(metrics.ln_r2(y, p)) if name in log_targets else np.nan
-        row = {"metric": name, "r2": metrics.r2(y, p), "ln_r2": ln, "mae": metrics.mae(y, p), "mse": metrics.mse(y, p)}
-        out.append(row | {"mre": float(metrics.median_relative_error(y, p))})
-    return pd.DataFrame(out)
 
 
 def candidates(found: Sequence[Outcome]) -> list[Outcome]:

@@ -3,7 +3,13 @@
 from typing import ClassVar, Literal
 
 from lib.config import NAME, Count, Level, param
+from lib.data import opamp
+from lib.models.gp import GPConfig
+from lib.steps.opamp.spec import Body, DataSpec, Folds, LabSpec, Recipe, Weights
 from lib.studies.opamp_transfer.inverse_config import InverseParams
+from lib.train.stacked import StackedConfig
+
+SOURCE_BATCH = 128  # compact recipe: about 70 steps per epoch on 9,000 rows
 
 
 class Config(InverseParams):
@@ -63,3 +69,38 @@ class Config(InverseParams):
     )
     alpha_grid: list[Level] = param([0.0, 1.0], "swept weights of the R2 loss", "扫描的 R² 权重")
     budgets: list[Count] = param([25, 50], "label budgets", "标注预算", min_length=2)
+
+    def data(self) -> DataSpec:
+        """Return what the tables are; ValueError where they are not there."""
+        mark = opamp.mark(opamp.folder_of(self.data_dir, self.opamp))
+        return DataSpec(self.opamp, tuple(self.targets), tuple(self.log_targets), mark, self.data_dir)
+
+    def lab(self) -> LabSpec:
+        """Return all that fits depend on; the parameters of places, of display and of the inverse design are not among it."""
+        return LabSpec(
+            self.data(), self.source_split, self.resonant, self.seed, Folds(self.splits, self.val_split, self.inner_folds),
+            self.compact_recipe(), self.document_recipe(), Weights(self.lambda_coral, self.alpha_r2, self.l2sp),
+            self.ridge_alpha, self.trees, GPConfig(self.gp_steps, rows=self.gp_rows),
+        )  # fmt: skip
+
+    def document_recipe(self) -> Recipe:
+        """Return the document's recipe."""
+        train = StackedConfig(
+            self.epochs, self.batch_size, self.lr, patience=self.patience, weight_decay=self.weight_decay, clip=self.clip
+        )
+        body = Body(self.hidden, self.layers, self.dropout, "relu")
+        return Recipe(body, train, train, self._rates(1.0), 1.0, self.members)
+
+    def compact_recipe(self) -> Recipe:
+        """Return the compact recipe."""
+        epochs, source, lr = self.compact_epochs, self.source_epochs, self.compact_lr
+        shared = {"weight_decay": self.weight_decay, "clip": self.clip, "patience": 0, "schedule": "cosine", "keep": "last"}
+        target = StackedConfig(epochs, self.compact_batch, lr, eval_every=max(1, epochs // 20), **shared)
+        body = Body(self.compact_hidden, self.compact_layers, 0.0, "silu")
+        source = StackedConfig(source, SOURCE_BATCH, lr / 2, **shared)
+        return Recipe(body, source, target, self._rates(lr / self.lr), 0.5, self.members)
+
+    def _rates(self, scale: float) -> tuple[float, float, float]:
+        """Return the learning rates of the three stages: the document's, times a scale."""
+        bias, head, unfreeze = (min(rate * scale, 1.0) for rate in (self.lr_bias, self.lr_head, self.lr_unfreeze))
+        return bias, head, unfreeze

@@ -1,71 +1,44 @@
-"""What the study reads: cleaned designs of both processes, splits, and what the two processes share."""
+"""What the study reads: cleaned designs of both processes, what the two share, and the lab that fits are made in."""
 
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sklearn.model_selection import GroupShuffleSplit
 
 from lib.data import opamp
 from lib.data.units import check_units, doubts
 from lib.progress import LOG
+from lib.runtime import Runtime
+from lib.steps import Step
+from lib.steps.opamp import ablations, arms
+from lib.steps.opamp.data import Prepared, opened
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.scope import absent
 
-
-@dataclass(frozen=True)
-class Prepared:
-    """Designs that can be used, those that were dropped and why, and the frames' names of features and targets."""
-
-    source: pd.DataFrame
-    target: pd.DataFrame
-    dropped: pd.DataFrame  # process, reason and the row as read
-    features: list[str]
-    targets: list[str]
-    log_targets: list[str]
-    fingerprint: str
-    origin: str  # embedded or csv
-    name: str
-
-    @property
-    def title(self) -> str:
-        """What the data are called on the page."""
-        kind = (
-            "simulated in ngspice with the project's own process cards" if self.origin == "embedded" else "the user's CSV files"
-        )
-        return f"{self.name}, {kind}"
+__all__ = [
+    "Lab", "Prepared", "alignment", "cleaning", "lowest", "middle", "open_lab", "prepare", "share_below", "shift", "skewness",
+]  # fmt: skip
 
 
 def prepare(config: Config) -> Prepared:
-    """Read the user's CSVs, or the embedded data, and drop unusable designs by the stated rule."""
-    read = (
-        opamp.load(config.data_dir, config.opamp, config.targets)
-        if config.data_dir
-        else opamp.embedded(config.opamp, config.targets)
-    )
-    _check_names("log_targets", config.log_targets, read.targets)
-    _check_names("resonant", [config.resonant] if config.resonant else [], read.targets)
-    log_targets = [n for n in config.log_targets if n in read.targets]
-    kept, dropped = {}, []
-    for process, frame in (("source", read.source), ("target", read.target)):
-        check_units(frame[read.features], f"Op-amp {config.opamp}, {process} process")
+    """Return the usable designs of the user's CSVs, or of the embedded data, once names and units are in order."""
+    found = opened(config.data())
+    _check_names("log_targets", config.log_targets, found.targets)
+    _check_names("resonant", [config.resonant] if config.resonant else [], found.targets)
+    for process in ("source", "target"):
+        kept, lost = getattr(found, process), found.dropped[found.dropped.process == process]
+        frame = pd.concat([kept, lost[kept.columns]])
+        check_units(frame[found.features], f"Op-amp {config.opamp}, {process} process")
         for doubt in doubts(frame):
             LOG.warning("%s process: %s", process, doubt)
-        reason = opamp.invalid(frame, log_targets)
-        kept[process] = frame[reason == ""].reset_index(drop=True)
-        dropped.append(frame[reason != ""].assign(process=process, reason=reason[reason != ""]))
-        if len(kept[process]) < 20:
-            raise ValueError(
-                f"Only {len(kept[process])} usable designs of the {process} process are left; a study needs at least 20."
-            )
-    return Prepared(
-        kept["source"], kept["target"], pd.concat(dropped, ignore_index=True), read.features, read.targets, log_targets,
-        read.fingerprint, "csv" if config.data_dir else "embedded", config.opamp,
-    )  # fmt: skip
+        if len(kept) < 20:
+            raise ValueError(f"Only {len(kept)} usable designs of the {process} process are left; a study needs at least 20.")
+    return found
 
 
 def _check_names(key: str, given: Sequence[str], targets: list[str]) -> None:
@@ -76,11 +49,25 @@ def _check_names(key: str, given: Sequence[str], targets: list[str]) -> None:
         raise ValueError(f"{key} names '{name}', which is not a target column: {hint}")
 
 
-def split(frame: pd.DataFrame, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return row numbers (kept, held out); equal designs stay on one side."""
-    groups = opamp.duplicates(frame)
-    kept, held = next(GroupShuffleSplit(1, test_size=share, random_state=seed).split(frame, groups=groups))
-    return kept, held
+@dataclass(frozen=True)
+class Lab(arms.Lab):
+    """The steps' lab with the study's parameters."""
+
+    config: Config
+
+    def folder(self, step: Step, spec: Any) -> Path:
+        """Return the folder of a finished step."""
+        return step(spec, self.runtime, force=self.config.force)
+
+    def table(self, step: Step, spec: Any) -> pd.DataFrame:
+        """Return the table of a finished step."""
+        return pd.read_csv(self.folder(step, spec) / ablations.TABLE)
+
+
+def open_lab(config: Config, prepared: Prepared, runtime: Runtime) -> Lab:
+    """Scale the data, draw splits and inner folds: what every method works on."""
+    spec = config.lab()
+    return Lab(spec, prepared, arms.lab_of(spec, runtime).bench, runtime, config)
 
 
 def cleaning(prepared: Prepared) -> pd.DataFrame:

@@ -10,10 +10,11 @@ from torch.utils.checkpoint import checkpoint
 from lib.data.opamp_features import physics_columns
 from lib.inverse.model import InverseModel
 from lib.inverse.surrogate import LEAK, Affine, soft_clamp
-from lib.studies.opamp_transfer.arms import LOGS, SOURCE, Lab, Networks, features_of, log_columns
-from lib.studies.opamp_transfer.bench import build
-from lib.studies.opamp_transfer.classical import Linear, Processes, Trees
+from lib.steps.opamp.arms import LOGS, SOURCE, Networks, features_of, log_columns
+from lib.steps.opamp.bench import build
+from lib.steps.opamp.classical import Linear, Processes, Trees
 from lib.studies.opamp_transfer.comparison import STEADY, Outcome
+from lib.studies.opamp_transfer.data import Lab
 from lib.studies.opamp_transfer.publish import Member, Model, fit_model
 from lib.train.stacked import predict_stacked
 
@@ -120,5 +121,5 @@ def with_surrogate(inverse: InverseModel, lab: Lab, best: Outcome, rows: np.ndar
 def published_on(lab: Lab, best: Outcome, rows: np.ndarray) -> Model:
     """Return the published model fitted on the target designs `rows` alone, so that the others can be asked for."""
     inside = replace(lab.prepared, target=lab.prepared.target.iloc[rows].reset_index(drop=True))
-    lab = replace(lab, prepared=inside, bench=build(lab.config, inside))
+    lab = replace(lab, prepared=inside, bench=build(lab.spec, inside))
     return fit_model(best.members or (best.arm,), lab, per_row=best.arm.method != STEADY)

@@ -9,6 +9,7 @@ import torch
 from scipy.stats import binomtest
 
 from lib import metrics
+from lib.files import read_json
 from lib.inverse import spec as specs
 from lib.inverse.candidates import known_and_random
 from lib.inverse.diagnose import diagnose
@@ -18,10 +19,10 @@ from lib.inverse.search import Found, SearchConfig, search
 from lib.inverse.spec import Goal, Goals, Spec
 from lib.progress import Progress
 from lib.runtime import Runtime, generator
+from lib.steps.opamp.data import Prepared, split
+from lib.steps.opamp.inverse import InverseSpec, MixtureSpec, fit_opamp_inverse
 from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.data import Prepared
 from lib.studies.opamp_transfer.forward import with_surrogate
-from lib.studies.opamp_transfer.inverse_fit import held_out, train_inverse
 from lib.studies.opamp_transfer.inverse_words import model_says, rounds_say, surrogate_says
 from lib.studies.opamp_transfer.judge import Judge, choose, judge_name, judge_says
 from lib.studies.opamp_transfer.scope import Untested, untested
@@ -49,6 +50,25 @@ class Inverted:
     seconds: float
     found: Found | None = None  # by the search
     rounds: pd.DataFrame | None = None  # what each round of simulation and correction reached
+
+
+def held_out(config: Config, prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
+    """Return target rows that train the inverse model, and the held-out rows whose metrics become specifications."""
+    kept, held = split(prepared.target, config.val_split, config.seed)
+    return kept, held[: config.inverse_specs]
+
+
+def train_inverse(config: Config, prepared: Prepared, runtime: Runtime, rows: np.ndarray) -> tuple[InverseModel, dict]:
+    """Return the networks trained on the target designs `rows` (through the run cache), and how the training went.
+
+    The dictionary holds the negative log-likelihood of inner validation rows and seconds, of ensemble and mixture.
+    """
+    c = config
+    mixture = MixtureSpec(c.mdn_train, c.mdn_components, c.mdn_hidden, c.mdn_layers, c.mdn_batch, c.mdn_epochs, c.mdn_lr)
+    ensemble = c.inverse_surrogate == "transfer", c.inverse_members, c.inverse_epochs, c.inverse_lr
+    spec = InverseSpec(c.data(), tuple(map(int, rows)), *ensemble, mixture, c.seed)
+    folder = fit_opamp_inverse(spec, runtime, force=c.force)
+    return InverseModel.load(folder / "model", runtime.device), read_json(folder / "training.json")
 
 
 def settings(config: Config) -> SearchConfig:
@@ -87,14 +107,14 @@ def invert_held_out(
     lookup  the nearest design among the training rows, with its true metrics
     mdn     the best of as many draws as the search has starts, by the forward model
     """
-    judge = judge or choose(prepared, runtime.threads)
+    judge = judge or choose(prepared)
     truth = prepared.target.iloc[held][prepared.targets].reset_index(drop=True)
     wanted = [specs.targets(row) for row in truth.to_dict("records")]
     with Progress("inverse design", 3) as bar:
-        found = find(model, wanted, settings(config), config.seed)
+        found = find(model, wanted, settings(config), runtime.seed)
         seconds = time.monotonic() - bar.began
         bar.advance(note="search")
-        drawn = model.sample(wanted, config.inverse_starts, config.seed + 1)
+        drawn = model.sample(wanted, config.inverse_starts, runtime.seed + 1)
         answers = {"search": [model.designs(found, i).iloc[0] for i in range(len(wanted))],
                    "mdn": [model.ranked(s, x).iloc[0] for s, x in zip(wanted, drawn, strict=True)],
                    "lookup": [_lookup(model, s) for s in wanted]}  # fmt: skip
@@ -111,7 +131,7 @@ def with_rounds(config: Config, prepared: Prepared, model: InverseModel, inverte
     """Return the outcome with one method more, the search corrected by simulation; as it is where no simulator judges."""
     if inverted.judge != "ngspice" or not config.inverse_rounds:
         return inverted
-    judge, names = choose(prepared, config.num_threads or 1), prepared.targets
+    judge, names = choose(prepared), prepared.targets
     truth = prepared.target.iloc[held][names].reset_index(drop=True)
 
     def again(asked: list[Spec], begin: torch.Tensor) -> Found:

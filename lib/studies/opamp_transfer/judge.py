@@ -11,7 +11,7 @@ from lib.data.topology import TOPOLOGIES
 from lib.models.ensemble import DesignFeatures
 from lib.models.gp import GaussianProcess, GPConfig
 from lib.paths import RUNS
-from lib.studies.opamp_transfer.data import Prepared
+from lib.steps.opamp.data import Prepared
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Judge:
         return pd.DataFrame(np.where(log, np.exp(np.where(log, guess, 0.0)), guess), columns=names)
 
 
-def choose(prepared: Prepared, workers: int = 1) -> Judge:
-    """Return the simulator for the shipped data where it is installed, else the Gaussian process."""
+def choose(prepared: Prepared) -> Judge:
+    """Return the simulator, on as many workers as a run has threads, for data that it made; else the Gaussian process."""
     simulated = prepared.origin == "embedded" and prepared.name in TOPOLOGIES
     known = simulated and set(prepared.targets) <= set(circuit.METRICS) and circuit.ngspice_version() is not None
-    return Judge("ngspice" if known else "gaussian_process", prepared, workers)
+    return Judge("ngspice" if known else "gaussian_process", prepared, torch.get_num_threads())
 
 
 def judge_name(judge: str) -> str:

@@ -13,10 +13,11 @@ from lib import calibration
 from lib.data.opamp import Scaler
 from lib.files import read_json, remove_tree, write_json, write_text
 from lib.legible import legible
-from lib.studies.opamp_transfer.arms import SOURCE, Arm, Lab, Networks, features_of, fit_and_predict, todo_of, with_source
-from lib.studies.opamp_transfer.bench import Inputs, gather, inner_folds, inner_rmse
-from lib.studies.opamp_transfer.classical import Linear, Processes, Trees
-from lib.studies.opamp_transfer.source import load_networks, save_networks
+from lib.steps.opamp.arms import SOURCE, Lab, Networks, features_of, fit_and_predict, members_of, todo_of, with_source
+from lib.steps.opamp.bench import Inputs, gather, inner_folds, inner_rmse
+from lib.steps.opamp.classical import Linear, Processes, Trees
+from lib.steps.opamp.source import load_networks, save_networks
+from lib.steps.opamp.spec import Arm
 
 KINDS = {"Linear": Linear, "Trees": Trees, "Processes": Processes, "Networks": Networks}
 
@@ -73,11 +74,11 @@ class Model:
 
 def fit_model(chosen: Sequence[Arm], lab: Lab, *, per_row: bool = True) -> Model:
     """Fit the chosen arms on all target rows; errors and temperatures come from rows left out of each fit."""
-    inner = inner_folds(lab.prepared.target, lab.config, lab.config.seed, hold=False)[None]
+    inner = inner_folds(lab.prepared.target, lab.spec.folds, lab.spec.seed, hold=False)[None]
     lab = replace(lab, bench=replace(lab.bench, inner=inner))
     bench, members, means, sds = lab.bench, [], [], []
     for arm in chosen:
-        done = fit_and_predict(arm, lab, todo_of(arm, inner, lab.config.members))
+        done = fit_and_predict(arm, lab, todo_of(arm, inner, members_of(arm, lab.spec)))
         mean, sd = (v[0] for v in gather(bench, done.todo, done.predictions))
         factor = calibration.quantile_temperature(bench.y, mean, sd)
         members.append(Member(arm, final(done.predictors, done.todo), factor, inner_rmse(bench, mean, 0) ** 2))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lib import metrics
-from lib.studies.opamp_transfer.arms import Arm
+from lib.steps.opamp.spec import Arm
 from lib.studies.opamp_transfer.comparison import Outcome, held_out
 from lib.studies.opamp_transfer.scope import HARD, besides_hard
 

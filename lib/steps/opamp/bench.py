@@ -2,21 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
 import pandas as pd
 
-from lib.config import Config as Settings
 from lib.data.opamp import Scaler, duplicates
 from lib.data.opamp_features import physics_features
-from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.data import Prepared, split
+from lib.schema import Schema
+from lib.steps.opamp.data import Prepared, opened, split
+from lib.steps.opamp.spec import Folds, LabSpec
 
 SCORED = -1  # inner fold of a row that is held out for scoring
 
 
-class Inputs(Settings):
+class Inputs(Schema):
     """How designs become features: raw columns or physics features, standardised on source training rows; stored as JSON."""
 
     columns: list[str]
@@ -79,27 +80,35 @@ class Job:
     seed: int
 
 
-def build(config: Config, prepared: Prepared) -> Bench:
+def build(spec: LabSpec, prepared: Prepared) -> Bench:
     """Scale both processes by source training rows and draw the splits and their inner folds."""
-    learn, choose = split(prepared.source, config.source_split, config.seed)
+    learn, choose = split(prepared.source, spec.source_split, spec.seed)
     both = pd.concat([prepared.source, prepared.target])[prepared.features]
     plain = [c for c in prepared.features if (both[c] <= 0).any()]
     inputs = Inputs.fit(prepared.source.iloc[learn], prepared.features, plain)
     y_scaler = Scaler.fit(prepared.source.iloc[learn], prepared.targets, prepared.log_targets)
-    inner = np.stack([inner_folds(prepared.target, config, config.seed + s) for s in range(config.splits)])
-    resonant = prepared.targets.index(config.resonant) if config.resonant in prepared.log_targets else None
+    seeds = [spec.seed + s for s in range(spec.folds.splits if spec.folds else 0)]
+    inner = [inner_folds(prepared.target, spec.folds, seed) for seed in seeds]
+    resonant = prepared.targets.index(spec.resonant) if spec.resonant in prepared.log_targets else None
     return Bench(
         inputs, y_scaler, inputs.transform(prepared.target), y_scaler.transform(prepared.target),
-        inputs.transform(prepared.source), y_scaler.transform(prepared.source), (learn, choose), inner, resonant,
+        inputs.transform(prepared.source), y_scaler.transform(prepared.source), (learn, choose),
+        np.array(inner, int).reshape(-1, len(prepared.target)), resonant,
     )  # fmt: skip
 
 
-def inner_folds(target: pd.DataFrame, config: Config, seed: int, *, hold: bool = True) -> np.ndarray:
+@lru_cache(maxsize=4)
+def bench_of(spec: LabSpec) -> Bench:
+    """Return the bench of a spec of data and splits alone."""
+    return build(spec, opened(spec.data))
+
+
+def inner_folds(target: pd.DataFrame, folds: Folds, seed: int, *, hold: bool = True) -> np.ndarray:
     """Return the inner fold of every row (n,): equal designs share one; SCORED where held out (none unless `hold`)."""
     groups = duplicates(target)
-    fold = np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % config.inner_folds
+    fold = np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % folds.inner
     if hold:
-        fold[split(target, config.val_split, seed)[1]] = SCORED
+        fold[split(target, folds.held, seed)[1]] = SCORED
     return fold
 
 

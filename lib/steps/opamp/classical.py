@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 
 from lib.files import read_json, write_json, write_text
 from lib.models.gp import GaussianProcess, GPConfig
-from lib.studies.opamp_transfer.bench import Bench, Job, Predicted
+from lib.steps.opamp.bench import Bench, Job, Predicted
 from lib.weights import read_weights
 
 

@@ -10,42 +10,11 @@ from torch import nn
 from lib.losses.domain import batch_r2, coral_loss, heteroscedastic_nll, l2sp
 from lib.models.opamp import MLP, AlignHeteroMLP, DualHeadMLP, OpampNetConfig, start_from
 from lib.runtime import generator
-from lib.studies.opamp_transfer.bench import Predicted
-from lib.studies.opamp_transfer.config import Config
+from lib.steps.opamp.bench import Predicted
+from lib.steps.opamp.spec import Recipe, Weights
 from lib.train.stacked import Net, StackedConfig, fit_stacked, predict_stacked
 
 KINDS = {"mlp": MLP, "hetero": AlignHeteroMLP, "dual": DualHeadMLP}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Sizes and training of a network: the document's, or a compact one that runs to its end with a falling rate."""
-
-    name: str
-    train: StackedConfig
-    hidden: int
-    layers: int
-    dropout: float
-    activation: str
-    stage_scale: float  # the three stages' rates are the document's times this
-
-    def sizes(self, in_dim: int, out_dim: int, resonant: int | None) -> OpampNetConfig:
-        """Return the network's sizes."""
-        return OpampNetConfig(in_dim, out_dim, self.hidden, self.layers, self.dropout, self.activation, resonant)
-
-
-def recipe(config: Config, name: str) -> Recipe:
-    """Return the recipe `document` or `compact`."""
-    shared = {"weight_decay": config.weight_decay, "clip": config.clip}
-    if name == "document":
-        train = StackedConfig(config.epochs, config.batch_size, config.lr, patience=config.patience, **shared)
-        return Recipe(name, train, config.hidden, config.layers, config.dropout, "relu", 1.0)
-    epochs = config.compact_epochs
-    train = StackedConfig(
-        epochs, config.compact_batch, config.compact_lr, patience=0, eval_every=max(1, epochs // 20), schedule="cosine",
-        keep="last", **shared,
-    )  # fmt: skip
-    return Recipe(name, train, config.compact_hidden, config.compact_layers, 0.0, "silu", config.compact_lr / config.lr)
 
 
 def fresh(kind: str, sizes: OpampNetConfig, seeds: Sequence[int]) -> list[nn.Module]:
@@ -85,7 +54,7 @@ def held(net: Net, batch: dict):
 class Stage:
     """One stage of the two-headed network's fine-tuning."""
 
-    rate: str  # the config's name of its learning rate
+    number: int  # among the stages: the position of its learning rate
     loss: Callable
     trainable: Callable[[str, int], bool]  # (parameter name, number of hidden layers)
     before: str
@@ -107,9 +76,9 @@ def head_and_last(name: str, layers: int) -> bool:
 
 
 STAGES = {
-    "bias": Stage("lr_bias", mse, head_bias, "source"),
-    "head": Stage("lr_head", held, head_all, "bias"),
-    "unfreeze": Stage("lr_unfreeze", held, head_and_last, "head"),
+    "bias": Stage(0, mse, head_bias, "source"),
+    "head": Stage(1, held, head_all, "bias"),
+    "unfreeze": Stage(2, held, head_and_last, "head"),
 }
 
 
@@ -149,36 +118,38 @@ class Rows:
         )
 
 
-def run_stage(name: str, nets, rows: Rows, config: Config, how: Recipe, start=None):
+def run_stage(name: str, nets, rows: Rows, weights: Weights, how: Recipe, start=None):
     """Run one stage of the two-headed fine-tuning on `nets`; `start` holds the pre-trained weights of L2-SP."""
     stage = STAGES[name]
-    epochs = how.train.epochs if how.name == "document" else max(1, how.train.epochs // 2)
-    train = replace(how.train, lr=min(getattr(config, stage.rate) * how.stage_scale, 1.0), epochs=epochs)
-    hyper = {"l2sp": [config.l2sp] * len(nets)}
-    return rows.fit(nets, stage.loss, train, hyper=hyper, start=start, trainable=lambda n: stage.trainable(n, how.layers))
+    train = replace(how.target, lr=how.stage_rates[stage.number], epochs=how.stage_epochs)
+    hyper = {"l2sp": [weights.l2sp] * len(nets)}
+    return rows.fit(nets, stage.loss, train, hyper=hyper, start=start, trainable=lambda n: stage.trainable(n, how.body.layers))
 
 
-def fit_method(method: str, rows: Rows, config: Config, how: Recipe, sizes: OpampNetConfig, trained: Sequence[MLP]) -> list:
+def fit_method(
+    method: str, rows: Rows, weights: Weights | None, how: Recipe, sizes: OpampNetConfig, trained: Sequence[MLP]
+) -> list:
     """Train the networks of `method`, one for each row set, and return them.
 
     trained  source networks of the same sizes; row set k starts from number k modulo their count
     """
     K = len(rows.rows)
     alike = [trained[k % len(trained)] for k in range(K)] if trained else []
-    hyper = {"alpha": [config.alpha_r2] * K, "lambda": [config.lambda_coral] * K}
     if method in ("mlp", "resonant", "mlp_source_features"):
-        return rows.fit(fresh("mlp", sizes, rows.seeds), mse, how.train).nets
+        return rows.fit(fresh("mlp", sizes, rows.seeds), mse, how.target).nets
     if method == "fine_tune":
-        return rows.fit(alike, mse, how.train).nets
+        return rows.fit(alike, mse, how.target).nets
+    if method == "dual_head":
+        nets = start = [start_from(net, a) for net, a in zip(fresh("dual", sizes, rows.seeds), alike, strict=True)]
+        for name in STAGES:
+            nets = run_stage(name, nets, rows, weights, how, start).nets
+        return nets
+    hyper = {"alpha": [weights.r2] * K, "lambda": [weights.coral] * K}
+    nets = fresh("hetero", sizes, rows.seeds)
     if method == "target_hetero":
-        return rows.fit(fresh("hetero", sizes, rows.seeds), hetero, how.train, hyper=hyper).nets
-    if method == "align_hetero":
-        nets = [start_from(net, a) for net, a in zip(fresh("hetero", sizes, rows.seeds), alike, strict=True)]
-        return rows.fit(nets, aligned, how.train, hyper=hyper).nets
-    nets = start = [start_from(net, a) for net, a in zip(fresh("dual", sizes, rows.seeds), alike, strict=True)]
-    for name in STAGES:
-        nets = run_stage(name, nets, rows, config, how, start).nets
-    return nets
+        return rows.fit(nets, hetero, how.target, hyper=hyper).nets
+    nets = [start_from(net, a) for net, a in zip(nets, alike, strict=True)]
+    return rows.fit(nets, aligned, how.target, hyper=hyper).nets
 
 
 def predict(nets: Sequence[nn.Module], x: np.ndarray) -> list[Predicted]:

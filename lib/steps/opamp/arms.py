@@ -7,46 +7,32 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from lib.models.gp import GPConfig
 from lib.runtime import Runtime
-from lib.studies.opamp_transfer import networks
-from lib.studies.opamp_transfer.bench import SCORED, Bench, Inputs, Job, Predicted, bagged_jobs, jobs
-from lib.studies.opamp_transfer.classical import Linear, Processes, Trees, fit_each, fit_processes
-from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.data import Prepared
-from lib.studies.opamp_transfer.source import load_networks, save_networks, source_mean, source_networks
+from lib.steps import step
+from lib.steps.opamp import networks
+from lib.steps.opamp.bench import SCORED, Bench, Inputs, Job, Predicted, bagged_jobs, bench_of, gather, jobs
+from lib.steps.opamp.classical import Linear, Processes, Trees, fit_each, fit_processes
+from lib.steps.opamp.data import Prepared, opened
+from lib.steps.opamp.source import fit_opamp_source, load_networks, save_networks, source_mean, source_spec
+from lib.steps.opamp.spec import Arm, LabSpec
 
 SOURCE = "_source"  # suffix of a feature set that also holds the source networks' predictions
 LOGS = "_logs"  # its logarithms alone: a Gaussian process has a length to find for every feature
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One method on one feature set with one recipe; `domain` tells which labels it has seen."""
-
-    method: str
-    domain: str  # source_only, target_only or transfer
-    features: str = "physics"
-    recipe: str = "compact"  # networks only; "" for the others
-
-    @property
-    def key(self) -> str:
-        """A name for files."""
-        return "-".join(filter(None, (self.method, self.domain, self.features, self.recipe)))
-
-
-@dataclass(frozen=True)
 class Lab:
-    """What a fit may use: the bench, the parameters, and source networks by feature set and recipe."""
+    """What a fit may use: its spec, the designs, the bench, and source networks by feature set and recipe."""
 
-    bench: Bench
-    config: Config
+    spec: LabSpec
     prepared: Prepared
+    bench: Bench
     runtime: Runtime
 
     def sources(self, features: str, how: str) -> list[nn.Module]:
-        """Return the source networks."""
-        return source_networks(self.bench, self.config, self.prepared, self.runtime, features, how)
+        """Return the source networks, trained on all designs of the spec, whatever the bench was replaced by."""
+        spec = source_spec(self.spec, features, getattr(self.spec, how))
+        return load_networks(fit_opamp_source(spec, self.runtime))
 
     def reading(self, arm: Arm) -> "Lab":
         """Return a lab whose bench has the feature set that the arm reads, source predictions among them where asked for."""
@@ -54,6 +40,34 @@ class Lab:
             return self
         x = with_source(self.bench.inputs, self.bench.x, {arm.features: self.sources(arm.features, "compact")})
         return replace(self, bench=replace(self.bench, x=x))
+
+
+def lab_of(spec: LabSpec, runtime: Runtime) -> Lab:
+    """Open the lab of a spec."""
+    return Lab(spec, opened(spec.data), bench_of(spec.only("folds")), runtime)
+
+
+@dataclass(frozen=True)
+class ArmSpec:
+    """One arm on all splits; `of` gives the spec with no more than its fits read."""
+
+    lab: LabSpec
+    arm: Arm
+    seed: int
+
+    @classmethod
+    def of(cls, lab: LabSpec, arm: Arm) -> "ArmSpec":
+        """Return the spec of an arm of a lab."""
+        return cls(lab.only(*arm.settings), arm, lab.seed)
+
+
+@step
+def compare_opamp_arm(spec: ArmSpec, folder: Path, runtime: Runtime) -> None:
+    """Fit an arm on every split; keep mean and sd (S, n, M) of all rows, each from fits that have not seen it."""
+    lab, arm = lab_of(spec.lab, runtime), spec.arm
+    done = fit_and_predict(arm, lab, todo_of(arm, lab.bench.inner, members_of(arm, spec.lab)))
+    mean, sd = gather(lab.bench, done.todo, done.predictions, source_only=arm.domain == "source_only")
+    np.savez(folder / "predictions.npz", mean=mean, sd=sd)
 
 
 def with_source(inputs: Inputs, x: dict[str, np.ndarray], sources: dict[str, list[nn.Module]]) -> dict[str, np.ndarray]:
@@ -105,22 +119,9 @@ class Affine:
         return source_mean(self.nets, x) * self.slope + self.offset, None
 
 
-def arms(config: Config, *, resonant: bool = True) -> list[Arm]:
-    """List the arms that the parameters ask for; without an output with a resonant head its arm would be the plain network."""
-    base = [Arm(m, "target_only", f, r) for f in ("raw", "physics")
-            for m, r in (("ridge", ""), ("lightgbm", ""), ("gp", ""), ("mlp", "compact"))]  # fmt: skip
-    own = [Arm("resonant", "target_only")] * resonant + [Arm("target_hetero", "target_only")]
-    source = [Arm("ridge", "source_only", recipe=""), Arm("lightgbm", "source_only", recipe=""), Arm("mlp", "source_only"),
-              Arm("mlp_affine", "transfer")]  # fmt: skip
-    moved = [Arm(m, "transfer") for m in ("fine_tune", "align_hetero", "dual_head", "mlp_source_features")]
-    moved += [Arm(m, "transfer", recipe="") for m in ("lightgbm_source_features", "gp_source_features")]
-    out = base + own + source + moved
-    if config.raw == "all":
-        out += [replace(a, features="raw") for a in own + source + moved]
-    if config.document:
-        which = ("mlp", "target_hetero", "fine_tune", "align_hetero", "dual_head")
-        out += [replace(a, recipe="document") for a in out if a.method in which and a.recipe and a.features == "physics"]
-    return out
+def members_of(arm: Arm, spec: LabSpec) -> int:
+    """Return how many networks of an arm predict together."""
+    return getattr(spec, arm.recipe).members if arm.recipe else 1
 
 
 def todo_of(arm: Arm, inner: np.ndarray, members: int) -> list[Job]:
@@ -137,9 +138,9 @@ def fit(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list:
     kind = arm.method.split("_")[0]
     lab = lab.reading(arm)
     if arm.domain == "source_only" and kind in ("ridge", "lightgbm"):
-        return [_classical(kind, arm, lab.config)(*_source_rows(lab.bench, arm.features), lab.config.seed)] * len(todo)
+        return [_classical(kind, arm, lab.spec)(*_source_rows(lab.bench, arm.features), lab.spec.seed)] * len(todo)
     if kind in ("ridge", "lightgbm"):
-        return fit_each(lab.bench, todo, features_of(arm), _classical(kind, arm, lab.config))
+        return fit_each(lab.bench, todo, features_of(arm), _classical(kind, arm, lab.spec))
     if arm.domain == "source_only" or arm.method == "mlp_affine":
         return _from_source(arm, lab, todo)
     return _networks(arm, lab, todo)
@@ -182,15 +183,14 @@ def features_of(arm: Arm) -> str:
 def processes(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list[tuple[Processes, np.ndarray, Predicted]]:
     """Fit the Gaussian processes of an arm, with their left-one-out predictions."""
     lab = lab.reading(arm)
-    config = GPConfig(lab.config.gp_steps, rows=lab.config.gp_rows)
-    return fit_processes(lab.bench.x[features_of(arm)], lab.bench.y, [j.rows for j in todo], config, lab.config.seed)
+    return fit_processes(lab.bench.x[features_of(arm)], lab.bench.y, [j.rows for j in todo], lab.spec.gp, lab.spec.seed)
 
 
-def _classical(kind: str, arm: Arm, config: Config) -> Callable:
+def _classical(kind: str, arm: Arm, spec: LabSpec) -> Callable:
     """Return fit(x, y, seed); ridge takes products of physics features too, so that each feature set has its usual form."""
     if kind == "ridge":
-        return lambda x, y, _: Linear.fit(x, y, config.ridge_alpha, degree=2 if arm.features == "physics" else 1)
-    return lambda x, y, seed: Trees.fit(x, y, config.trees, seed)
+        return lambda x, y, _: Linear.fit(x, y, spec.ridge_alpha, degree=2 if arm.features == "physics" else 1)
+    return lambda x, y, seed: Trees.fit(x, y, spec.trees, seed)
 
 
 def _source_rows(bench: Bench, features: str) -> tuple[np.ndarray, np.ndarray]:
@@ -209,17 +209,17 @@ def _from_source(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list[Affine]:
 
 def _networks(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list[Networks]:
     """Fit the networks of all jobs as one stack."""
-    bench, config, how = lab.bench, lab.config, networks.recipe(lab.config, arm.recipe)
+    bench, spec, how = lab.bench, lab.spec, getattr(lab.spec, arm.recipe)
     x = bench.x[features_of(arm)]
     resonant = None if arm.method == "mlp" else bench.resonant
-    sizes = how.sizes(x.shape[1], bench.y.shape[1], resonant)
+    sizes = how.body.sizes(x.shape[1], bench.y.shape[1], resonant)
     known = [np.flatnonzero(bench.inner[j.split] != SCORED) for j in todo]
-    stop_by = [np.setdiff1d(k, j.rows) for k, j in zip(known, todo, strict=True)] if how.train.keep == "best" else None
+    stop_by = [np.setdiff1d(k, j.rows) for k, j in zip(known, todo, strict=True)] if how.target.keep == "best" else None
     rows = networks.Rows(
-        x, bench.y, [j.rows for j in todo], [config.seed + j.seed for j in todo], stop_by,
+        x, bench.y, [j.rows for j in todo], [spec.seed + j.seed for j in todo], stop_by,
         source_x=bench.source_x[arm.features] if arm.method == "align_hetero" else None, device=str(lab.runtime.device),
     )  # fmt: skip
     moved = arm.method in ("fine_tune", "align_hetero", "dual_head")
     trained = lab.sources(arm.features, arm.recipe) if moved else []
     kind = {"align_hetero": "hetero", "target_hetero": "hetero", "dual_head": "dual"}.get(arm.method, "mlp")
-    return [Networks([net], kind) for net in networks.fit_method(arm.method, rows, config, how, sizes, trained)]
+    return [Networks([net], kind) for net in networks.fit_method(arm.method, rows, spec.weights, how, sizes, trained)]

@@ -1,6 +1,6 @@
-"""Train what inverse design needs: the forward ensemble and the mixture density network."""
+"""What inverse design needs: the forward ensemble and the mixture density network."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +8,17 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lib import runs
 from lib.data.opamp import Scaler
-from lib.files import read_json, write_json
+from lib.files import write_json
 from lib.inverse.model import UNIT_SD, InverseModel
 from lib.inverse.space import Space
 from lib.losses.mixture import mixture_nll
 from lib.models.ensemble import Ensemble, EnsembleConfig
 from lib.models.mdn import MDN, MDNConfig
 from lib.runtime import Runtime, generator
-from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.data import Prepared, split
+from lib.steps import step
+from lib.steps.opamp.data import Prepared, opened
+from lib.steps.opamp.spec import DataSpec
 from lib.train import Task, TensorBatches, fit
 
 HIDDEN, LAYERS = 96, 3  # of every member of the ensemble
@@ -27,29 +27,46 @@ INNER = 0.1  # share of the training rows that chooses the epoch
 BETA = 0.5  # exponent of the variance that weighs the likelihood: Seitzer et al. 2022, eq. 8
 
 
-def train_inverse(config: Config, prepared: Prepared, runtime: Runtime, rows: np.ndarray) -> tuple[InverseModel, dict]:
-    """Return the networks trained on the target designs `rows` (through the run cache), and how the training went.
+@dataclass(frozen=True)
+class MixtureSpec:
+    """Sizes and training of the mixture density network."""
 
-    The dictionary holds the negative log-likelihood of inner validation rows and seconds, of ensemble and mixture.
-    """
-    keys = [k for k in type(config).model_fields if k.startswith(("inverse_", "mdn_"))]
-    settings = {k: getattr(config, k) for k in keys} | {"log_targets": prepared.log_targets, "rows": rows.tolist()}
+    train: str  # rows to learn from: target, source or both
+    components: int
+    hidden: int
+    layers: int
+    batch: int
+    epochs: int
+    lr: float
 
-    def compute(folder: Path) -> None:
-        known = prepared.target.iloc[rows].reset_index(drop=True)
-        y_scaler = Scaler.fit(known, prepared.targets, prepared.log_targets)
-        ensemble, said = _ensemble(config, prepared, runtime, known, y_scaler, folder / "ensemble")
-        space = Space.from_frame(pd.concat([prepared.source, known]), prepared.features)
-        mixture, also = _mixture(config, prepared, runtime, known, y_scaler, space, folder / "mixture")
-        y = y_scaler.transform(known)
-        model = InverseModel(ensemble, mixture, space, y_scaler, y.min(0).tolist(), y.max(0).tolist(), known)
-        model.save(folder / "model")
-        write_json(folder / "training.json", said | also)
 
-    folder = runs.cached(
-        "opamp_inverse", compute, config=settings, runtime=runtime, data=prepared.fingerprint, force=config.force
-    )
-    return InverseModel.load(folder / "model", runtime.device), read_json(folder / "training.json")
+@dataclass(frozen=True)
+class InverseSpec:
+    """What inverse design learns from, and how."""
+
+    data: DataSpec
+    rows: tuple[int, ...]  # target designs that are known
+    transfer: bool  # the ensemble learns from the source designs first
+    members: int
+    epochs: int
+    lr: float
+    mixture: MixtureSpec
+    seed: int
+
+
+@step
+def fit_opamp_inverse(spec: InverseSpec, folder: Path, runtime: Runtime) -> None:
+    """Train both networks; keep the model, and in training.json the likelihood of inner validation rows and seconds of each."""
+    prepared = opened(spec.data)
+    known = prepared.target.iloc[list(spec.rows)].reset_index(drop=True)
+    y_scaler = Scaler.fit(known, prepared.targets, prepared.log_targets)
+    ensemble, said = _ensemble(spec, prepared, runtime, known, y_scaler, folder / "ensemble")
+    space = Space.from_frame(pd.concat([prepared.source, known]), prepared.features)
+    mixture, also = _mixture(spec, prepared, runtime, known, y_scaler, space, folder / "mixture")
+    y = y_scaler.transform(known)
+    model = InverseModel(ensemble, mixture, space, y_scaler, y.min(0).tolist(), y.max(0).tolist(), known)
+    model.save(folder / "model")
+    write_json(folder / "training.json", said | also)
 
 
 def _parts(frame: pd.DataFrame, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -81,14 +98,14 @@ def _heteroscedastic(model: Ensemble, batch: tuple[Tensor, Tensor]) -> dict[str,
 
 
 def _ensemble(
-    config: Config, prepared: Prepared, runtime: Runtime, known: pd.DataFrame, y_scaler: Scaler, folder: Path
+    spec: InverseSpec, prepared: Prepared, runtime: Runtime, known: pd.DataFrame, y_scaler: Scaler, folder: Path
 ) -> tuple[Ensemble, dict]:
     """Fit the forward ensemble on the known target designs; with `transfer`, on the source designs first."""
-    sizes = EnsembleConfig(tuple(prepared.features), len(prepared.targets), config.inverse_members, HIDDEN, LAYERS)
+    sizes = EnsembleConfig(tuple(prepared.features), len(prepared.targets), spec.members, HIDDEN, LAYERS)
     net = _seeded(lambda: Ensemble(sizes), runtime.seed, 11)
-    stages = [("target", known, config.inverse_lr)]
-    if config.inverse_surrogate == "transfer":
-        stages = [("source", prepared.source, config.inverse_lr), ("target", known, config.inverse_lr / 2)]
+    stages = [("target", known, spec.lr)]
+    if spec.transfer:
+        stages = [("source", prepared.source, spec.lr), ("target", known, spec.lr / 2)]
     every = pd.concat([frame for _, frame, _ in stages])
     net.features.fit(_tensor(every, prepared.features))
     seconds = 0.0
@@ -96,14 +113,14 @@ def _ensemble(
         batch = int(np.clip(len(frame) // BATCHES, SMALLEST, LARGEST))
         x, y = _tensor(frame, prepared.features), torch.from_numpy(y_scaler.transform(frame))
         result, nll = _train(
-            net, _heteroscedastic, (x, y), frame, runtime, folder / name, config.inverse_epochs, batch, lr, f"ensemble, {name}"
+            net, _heteroscedastic, (x, y), frame, runtime, folder / name, spec.epochs, batch, lr, f"ensemble, {name}"
         )
         seconds += result
     return net, {"ensemble_nll": nll, "ensemble_seconds": seconds}
 
 
 def _mixture(
-    config: Config,
+    spec: InverseSpec,
     prepared: Prepared,
     runtime: Runtime,
     known: pd.DataFrame,
@@ -113,19 +130,18 @@ def _mixture(
 ) -> tuple[MDN, dict]:
     """Fit the mixture density network: scaled metrics -> standardised unit coordinates of the design."""
     frame = {"target": known, "source": prepared.source, "both": pd.concat([prepared.source, known], ignore_index=True)}
-    frame = frame[config.mdn_train]
+    frame = frame[spec.mixture.train]
     x = (space.to_unit(torch.tensor(frame[prepared.features].to_numpy())) - 0.5) / UNIT_SD
     y = torch.from_numpy(y_scaler.transform(frame))
-    sizes = MDNConfig(y.shape[1], x.shape[1], config.mdn_components, config.mdn_hidden, config.mdn_layers)
+    sizes = MDNConfig(y.shape[1], x.shape[1], spec.mixture.components, spec.mixture.hidden, spec.mixture.layers)
     net = _seeded(lambda: MDN(sizes), runtime.seed, 12)
 
     def loss(model: MDN, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         value = mixture_nll(batch[0], *model(batch[1]))
         return {"loss": value, "nll": value}
 
-    seconds, nll = _train(
-        net, loss, (x.float(), y), frame, runtime, folder, config.mdn_epochs, config.mdn_batch, config.mdn_lr, "mixture"
-    )
+    m = spec.mixture
+    seconds, nll = _train(net, loss, (x.float(), y), frame, runtime, folder, m.epochs, m.batch, m.lr, "mixture")
     return net, {"mixture_nll": nll, "mixture_seconds": seconds}
 
 
@@ -146,9 +162,3 @@ def _train(net, loss, tensors, frame, runtime: Runtime, folder: Path, epochs, ba
 
 def _tensor(frame: pd.DataFrame, columns: list[str]) -> Tensor:
     return torch.tensor(frame[columns].to_numpy(), dtype=torch.float32)
-
-
-def held_out(config: Config, prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
-    """Return target rows that train the inverse model, and the held-out rows whose metrics become specifications."""
-    kept, held = split(prepared.target, config.val_split, config.seed)
-    return kept, held[: config.inverse_specs]
