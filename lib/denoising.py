@@ -1,7 +1,7 @@
 """Pretrain the blind-spot denoiser, denoise spectra with it, and measure what it removes."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -167,11 +167,6 @@ def pretrain(
     save_pretrained(model.denoiser, folder / WEIGHTS)
     write_csv(folder / HISTORY, fitted.history.assign(seconds=fitted.seconds))
     return fitted
-
-
-def pretraining_key(config: BlindSpotConfig, settings: Pretraining) -> dict[str, Any]:
-    """Return what the run cache is keyed by."""
-    return {"model": asdict(config), "training": asdict(settings)}
 
 
 def load(folder: Path, device: torch.device | str = "cpu") -> tuple[BlindSpotDenoiser, pd.DataFrame]:

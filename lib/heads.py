@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from lib import metrics
 from lib.models.blindspot import BlindSpotDenoiser
-from lib.models.heads import Standardised
+from lib.models.heads import MLPHead, Standardised
 from lib.models.latent import pool_by_name
 from lib.runtime import Runtime, generator
 from lib.train import Fitted, Task, fit
+from lib.weights import fill, read_weights
 
 SCORES = {"r2": metrics.r2, "rmse": metrics.rmse, "mae": metrics.mae}
 
@@ -156,3 +157,24 @@ def predictions(model: nn.Module, batches: Iterable) -> Tensor:
     """Return predictions (n, k) of a trained model over batches (*inputs, labels)."""
     model.eval()
     return torch.cat([model(*inputs).float() for *inputs, _ in batches])
+
+
+def trainable(denoiser: BlindSpotDenoiser) -> BlindSpotDenoiser:
+    """Return a trainable copy of a frozen denoiser; its decoder stays frozen, since the head never uses it."""
+    copy = BlindSpotDenoiser(denoiser.config)
+    copy.load_state_dict(denoiser.state_dict())
+    for part in (copy.decoders_a, copy.decoders_b, copy.nin_layers):
+        part.requires_grad_(False)
+    return copy
+
+
+def load_head(file: Path, *, num_hidden: int = 1, dropout: float = 0.1) -> Standardised:
+    """Read a standardised head from its weights; the widths are read off them."""
+    state, _ = read_weights(file)
+    parts = ("x_mean", "x_scale", "y_mean", "y_scale")
+    absent = [name for name in ("head.0.weight", *parts) if name not in state]
+    if absent:
+        raise ValueError(f"{file} has no {absent[0]!r}: it is no head of this study.")
+    first, outputs = state["head.0.weight"], len(state["y_scale"])
+    mlp = MLPHead(first.shape[1], first.shape[0] if num_hidden else 1, outputs, num_hidden=num_hidden, dropout=dropout)
+    return fill(Standardised(mlp, *(state[name] for name in parts)), state, file)

@@ -151,7 +151,7 @@ report.text("编码器来自潜表示研究的检查点；特征 {dim} 维，{tr
 
 # %%
 ridge = study.ridge(config, prepared, found, cell)
-main = study.head(config, runtime, prepared, found, cell, name="mlp")
+main = study.head(config, runtime, prepared, cell)
 truth, val_truth = study.truth(config, prepared), study.truth(config, prepared, "val")
 ridge_val = study.r2(val_truth, ridge["val"])
 table = study.history_table(main.history, reported("mlp_head.validation"))
@@ -159,7 +159,7 @@ report.table("validation", table, "原文所列轮次的验证指标（第零轮
              source=study.history_table)  # fmt: skip
 
 # %%
-others, left_out = study.follow_ups(config, runtime, prepared, found, main)
+others, left_out = study.follow_ups(config, runtime, prepared)
 histories = study.long_history({"mlp": main.history} | {name: head.history for name, head in others.items()})
 report.figure("history", plots.history(histories, ridge_val, reported=table), "验证 R² 随训练轮次的变化；虚线为同一批验证星上的岭回归，菱形为原文（BOSZ）。",
               "Validation R² by epoch; dashed: Ridge on the same validation stars; diamonds: reported (BOSZ).")  # fmt: skip
@@ -296,7 +296,7 @@ report.claim(
 )  # fmt: skip
 
 # %%
-folds = study.folds(config, runtime, prepared, found)
+folds = study.folds(config, runtime, prepared)
 if len(folds):
     report.table("folds", folds, "交叉验证：各折留出行与测试集上的 R²。", "Cross-validation: R² on each fold's held-out rows and on the test set.", source=study.folds)  # fmt: skip
 report.claim(

@@ -217,7 +217,7 @@ def in_study(change, config=Latents, **columns):
         if config is Vit:
             return open_sets(Vit.checked(values | {"sizes": [16], "epochs": [1], "fresh_sizes": [], "fresh_epochs": [], "ablations": [],
                 "noise_levels": [], "patch_size": 16}), CPU)  # fmt: skip
-        return sets.open_set(Latents.checked(values | {"labels": ["log_g"]}), "train", 20, device=CPU)
+        return sets.open_set(Latents.checked(values | {"labels": ["log_g"]}).spectra("train", 20), CPU)
 
     return read
 

@@ -1,9 +1,12 @@
+import weakref
+
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from latent_cases import DENOISER, SMALL, runtime
+from step_cases_spectra import write_files
 
 from lib import denoising, paths
 from lib.data.sets import open_grid, open_set
@@ -127,7 +130,7 @@ def test_an_equal_run_comes_from_the_cache_and_another_seed_does_not(ran):
     config, run, sets, denoiser, _history, _ = ran
     again, _ = study.pretrained(config, run, sets)
     assert torch.equal(again.encoders[0].conv.weight, denoiser.encoders[0].conv.weight)
-    other, _ = study.pretrained(config, runtime(1), sets)
+    other, _ = study.pretrained(config.model_copy(update={"seed": 1}), run, sets)
     assert not torch.equal(other.encoders[0].conv.weight, denoiser.encoders[0].conv.weight)
 
 
@@ -162,17 +165,36 @@ def test_published_model_denoises_a_users_file_and_a_broken_one_is_refused(ran, 
 
 def test_spectra_of_files_are_read_through_the_same_window(tmp_path):
     made = study.Config(**SMALL)
-    whole = open_set(made, "train", 64, device=torch.device("cpu"))
+    whole = open_set(made.spectra("train", 64), torch.device("cpu"))
     for name in ("train", "val", "test"):
         blocks = [(whole.flux.numpy(), whole.sigma.numpy() / made.noise_level)]
         write_hdf5(tmp_path / f"{name}.h5", np.asarray(whole.wave), whole.source.table(), blocks)
     files = {f"{n}_path": str(tmp_path / f"{n}.h5") for n in ("val", "test")} | {"train_path": [str(tmp_path / "train.h5")]}
-    config = study.Config(**SMALL | files | {"window_aa": [8500.0, 8700.0], "out_dir": str(tmp_path / "out")})
-    found = open_set(config, "train", 64, device=torch.device("cpu"))
+    config = study.Config(**SMALL | files | {"window_aa": [8500.0, 8700.0]})
+    found = open_set(config.spectra("train", 64), torch.device("cpu"))
     assert 8500 <= found.wave[0] < found.wave[-1] <= 8700
     assert len(found.wave) % 64 == 0
     np.testing.assert_allclose(found.labels, whole.labels, rtol=1e-5)
     assert study.describe(config)["source"] == "hdf5"
+
+
+def test_a_mask_by_error_is_that_of_the_training_set_in_every_set(tmp_path):
+    config = study.Config(**SMALL | write_files(tmp_path))
+    specs = [config.spectra(split, n) for split, n in (("train", 48), ("train", 24), ("val", 24), ("test", 24))]
+    waves = [open_set(spec, torch.device("cpu")).wave for spec in specs]
+    assert len(waves[0]) < len(open_grid("", tuple(SMALL["window_aa"])).wave)
+    assert all(torch.equal(wave, waves[0]) for wave in waves)
+    (tmp_path / "train.h5").write_bytes((tmp_path / "val.h5").read_bytes())
+    assert config.spectra("test", 24).fingerprint != specs[3].fingerprint, "the mask is a part of what is read"
+
+
+def test_a_set_in_use_is_opened_once_and_one_that_nobody_needs_is_let_go():
+    spec, device = study.Config(**SMALL).spectra("val", 16), torch.device("cpu")
+    first = open_set(spec, device)
+    assert open_set(spec, device) is first
+    gone = weakref.ref(first)
+    del first
+    assert gone() is None
 
 
 @pytest.mark.parametrize(
@@ -188,7 +210,7 @@ def test_params_that_contradict_are_refused_in_one_sentence(wrong, says):
 
 
 def test_the_grid_is_cut_to_whole_multiples_of_64_pixels():
-    grid = open_grid(study.Config())
+    grid = open_grid("", tuple(study.Config().window_aa))
     assert len(grid.wave) % 64 == 0
     assert grid.flux(grid.sample(2)).shape == (2, len(grid.wave))
 

@@ -11,10 +11,12 @@ from lib.files import read_json, write_json
 from lib.metrics import r2
 from lib.models.blindspot import save_pretrained
 from lib.probes import fit_ridge
+from lib.steps.head import train_attention, train_head, train_unfrozen
 from lib.studies import latent_extraction
 from lib.studies import mlp_head as study
 from lib.studies.mlp_head.__main__ import main
-from lib.studies.mlp_head.arms import unfrozen
+from lib.studies.mlp_head.arms import attention_spec, unfrozen_spec
+from lib.studies.mlp_head.experiments import head_spec, read
 from lib.studies.mlp_head.publish import load
 
 CELL = ("enc_pre_latent", "seg_mean_K8")
@@ -34,7 +36,7 @@ def ran(tmp_path_factory):
         config = study.Config(**SMALL | FIT | {"checkpoint": str(weights), "arms": list(study.ARMS)})
         prepared = study.prepare(config, run)
         found = study.features(config, prepared, list(study.DOCUMENTS))
-        yield config, run, prepared, found, study.head(config, run, prepared, found, CELL, name="mlp")
+        yield config, run, prepared, found, study.head(config, run, prepared, CELL)
 
 
 def test_features_are_those_of_the_frozen_encoder_under_other_noise_each_realisation(ran):
@@ -47,16 +49,16 @@ def test_features_are_those_of_the_frozen_encoder_under_other_noise_each_realisa
 
 
 def test_the_frozen_encoder_stays_as_it_was(ran):
-    config, run, prepared, found, _ = ran
+    config, run, prepared, *_ = ran
     before = {name: value.clone() for name, value in prepared.denoiser.state_dict().items()}
-    study.follow_ups(config, run, prepared, found, study.head(config, run, prepared, found, CELL, name="mlp"))
+    study.follow_ups(config, run, prepared)
     for name, value in prepared.denoiser.state_dict().items():
         assert torch.equal(value, before[name]), name
 
 
 def test_every_follow_up_predicts_the_test_stars(ran):
-    config, run, prepared, found, main_head = ran
-    others, left_out = study.follow_ups(config, run, prepared, found, main_head)
+    config, run, prepared, _, main_head = ran
+    others, left_out = study.follow_ups(config, run, prepared)
     assert set(others) == set(study.ARMS) - {"cells", "folds"}
     assert left_out == "-"
     for name, head in others.items():
@@ -72,8 +74,9 @@ def test_unfrozen_encoder_and_published_model_read_the_legacy_segments_of_the_fr
     found = study.features(legacy, prepared, [cell])
     adaptive = study.features(config.model_copy(update={"pooling": cell[1]}), prepared, [cell])
     assert not torch.allclose(found["test"][cell], adaptive["test"][cell])
-    frozen = study.head(legacy, run, prepared, found, cell, name="mlp")
-    still = unfrozen(legacy.model_copy(update={"unfrozen_rate": 1e-12, "arm_epochs": 1}), run, prepared, frozen)
+    frozen = study.head(legacy, run, prepared, cell)
+    still = legacy.model_copy(update={"unfrozen_rate": 1e-12, "arm_epochs": 1})
+    still = read(train_unfrozen(unfrozen_spec(still, prepared), run))
     np.testing.assert_allclose(still.pred["test"], frozen.pred["test"], atol=1e-4)
     study.publish(legacy, tmp_path, prepared, frozen, study.long_history({"mlp": frozen.history}))
     model, _ = load(tmp_path, torch.device("cpu"))
@@ -83,8 +86,8 @@ def test_unfrozen_encoder_and_published_model_read_the_legacy_segments_of_the_fr
 
 
 def test_folds_are_scored_on_rows_that_they_did_not_train_on(ran):
-    config, run, prepared, found, _ = ran
-    folds = study.folds(config, run, prepared, found)
+    config, run, prepared, *_ = ran
+    folds = study.folds(config, run, prepared)
     assert folds.fold.tolist() == [0, 1]
     assert np.isfinite(folds[["held_r2", "test_r2"]]).all(axis=None)
     assert study.half_width(folds)["value"] > 0
@@ -133,14 +136,14 @@ def test_published_head_predicts_a_users_file_in_its_order(ran, tmp_path, capsys
     config, _run, prepared, found, main_head = ran
     study.publish(config, tmp_path, prepared, main_head, study.long_history({"mlp": main_head.history}))
     assert pd.read_csv(tmp_path / "training_log.csv").epoch.tolist() == main_head.history.epoch.tolist()
-    source = open_set(config, "test", 96, device=torch.device("cpu"), stream=PROBE_STREAM).source
+    source = open_set(config.spectra("test", 96, stream=PROBE_STREAM), torch.device("cpu")).source
     source.write_hdf5(tmp_path / "user.h5")
     words = ["predict", "--model", str(tmp_path), "--in", str(tmp_path / "user.h5"), "--out", str(tmp_path / "out.csv")]
     assert main([*words, "--device", "cpu"]) == 0
     found = pd.read_csv(tmp_path / "out.csv")
     assert found.row.tolist() == list(range(96))
     assert np.isfinite(found.log_g).all()
-    other = open_set(config.model_copy(update={"window_aa": [8412.0, 8600.0]}), "test", 16, device=torch.device("cpu"))
+    other = open_set(config.model_copy(update={"window_aa": [8412.0, 8600.0]}).spectra("test", 16), torch.device("cpu"))
     other.source.write_hdf5(tmp_path / "user.h5")
     assert main([*words, "--device", "cpu"]) == 1
     assert "miss the model's" in capsys.readouterr().err
@@ -162,6 +165,22 @@ def test_an_encoder_from_other_noise_or_a_missing_one_is_refused(ran, tmp_path):
     write_json(tmp_path / "encoder.json", {"spectra": spectra | {"noise_level": 1.0}})
     with pytest.raises(ValueError, match="trained with noise_level 1.0, but 'noise_level' is 0.3"):
         study.prepare(config.model_copy(update={"checkpoint": str(weights)}), run)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["learning_rate", "dropout", "batch_size", "weight_decay", "stop_patience", "clip", "arm_epochs", "seed", "layer"],
+)
+def test_every_setting_of_a_follow_up_makes_another_one(ran, setting):
+    config, run, prepared, *_ = ran
+    old = getattr(config, setting)
+    other = config.model_copy(
+        update={setting: "enc_last" if setting == "layer" else old + 1 if isinstance(old, int) else old / 2}
+    )
+    for one, spec in ((train_attention, attention_spec), (train_unfrozen, unfrozen_spec)):
+        assert one.folder(spec(config, prepared), run) != one.folder(spec(other, prepared), run)
+    heads = [head_spec(c, prepared, (c.layer, c.pooling), epochs=c.arm_epochs) for c in (config, other)]
+    assert len({train_head.folder(spec, run) for spec in heads}) == 2
 
 
 def test_the_workflow_runs_latent_extraction_first():

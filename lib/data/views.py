@@ -1,4 +1,4 @@
-"""Sources seen differently: kept on the device once made, or their first rows only."""
+"""Sources seen differently: kept on the device once made, their first rows only, or one of their labels."""
 
 import torch
 from torch import Tensor
@@ -56,3 +56,23 @@ class First:
     def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:
         """Return rows (B,) as the source does."""
         return self.source.take(rows, normal)
+
+
+class OneLabel:
+    """A source with one of its labels alone."""
+
+    def __init__(self, source: Source, column: int) -> None:
+        self.source, self.column, self.labels = source, column, source.labels[:, column : column + 1]
+        self.wave, self.seed, self.device, self.sigma_is_drawn = source.wave, source.seed, source.device, source.sigma_is_drawn
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def stage(self, blocks: list[int], rows: Tensor | None = None) -> None:
+        """Bring aligned blocks of rows near."""
+        self.source.stage(blocks, rows)
+
+    def take(self, rows: Tensor, normal: Tensor | None) -> Spectra:
+        """Return rows (B,) as the source does, with the one label."""
+        seen = self.source.take(rows, normal)
+        return seen._replace(labels=seen.labels[:, self.column : self.column + 1])

@@ -1,6 +1,6 @@
 """Which layer and pooling of a blind-spot denoiser hold log g?"""
 
-from lib.data.sets import describe
+from lib.data.parameters import describe
 from lib.denoising import measure
 from lib.studies.latent_extraction.arms import further_arms
 from lib.studies.latent_extraction.claims import (

@@ -15,8 +15,9 @@ from lib.data.spectra.layout import FLUX, blocks, check_shapes, opened, read_wav
 from lib.data.units import check_units
 from lib.files import check_output, replacing
 from lib.models.blindspot import BlindSpotDenoiser, load_pretrained
+from lib.steps.denoiser import pretrain_denoiser
 from lib.studies.latent_extraction.config import LatentExtractionConfig
-from lib.studies.latent_extraction.experiments import prepare
+from lib.studies.latent_extraction.experiments import denoiser_spec, prepare
 
 ROWS = 256  # spectra denoised at a time
 WRITTEN = ("flux", "error", "mu", "sigma")
@@ -67,11 +68,8 @@ def pretrain(chosen: argparse.Namespace) -> None:
     """Pretrain a denoiser into a folder; started by torchrun, every process takes its share of the spectra."""
     config = LatentExtractionConfig.load(chosen.params)
     runtime = rt.start(config)
-    sets = prepare(config, runtime)
-    trainer = {"devices": config.devices, "num_nodes": config.num_nodes, "strategy": config.strategy}
     chosen.out.mkdir(parents=True, exist_ok=True)
-    shape, training = config.model_shape(), config.training()
-    denoising.pretrain(shape, training, sets.pretrain, sets.val, folder=chosen.out, runtime=runtime, **trainer)
+    pretrain_denoiser.compute(denoiser_spec(config, prepare(config, runtime)), chosen.out, runtime)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import model_validator
 
 from lib.config import param
-from lib.data.sets import SpectraConfig
+from lib.data.parameters import SpectraConfig
 from lib.denoising import Pretraining
 from lib.models.blindspot import BlindSpotConfig
 from lib.models.latent import parse_pooling

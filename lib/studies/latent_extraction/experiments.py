@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,21 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from lib import denoising, latents, metrics, paths
 from lib.data.batches import Source, whole_set
-from lib.data.sets import PROBE_STREAM, describe, open_set
-from lib.heads import FeatureBatches, HeadTraining, predictions, standardised, train_regressor
+from lib.data.sets import PROBE_STREAM, SpectraSpec, open_set
+from lib.heads import HeadTraining
 from lib.latents import FUSED, Cell
 from lib.models.blindspot import BlindSpotDenoiser, load_pretrained, merge_directions
-from lib.models.heads import MLPHead
 from lib.probes import RIDGE_ALPHA, frame, lightgbm_rows, ridge_path, ridge_rows, score
-from lib.runs import cached
 from lib.runtime import Runtime
+from lib.steps.denoiser import DenoiserSpec, pretrain_denoiser
+from lib.steps.head import PREDICTIONS, SPLITS, FluxSpec, Splits, train_on_flux
 from lib.studies.latent_extraction.config import LatentExtractionConfig
 
-SPECTRA_KEYS = ("window_aa", "noise_preset", "error_source", "labels", "mask_ratio")  # beside the data's fingerprint
-SPLITS = ("train", "val", "test")
 PRE, LAST, DECODER = "enc_pre_latent", "enc_last", "dec_input"
 GLOBAL, SEGMENTS = "global_mean", "seg_mean_K8"
 ALPHAS = (1e-3, 1.0, 30.0, 1e3, 3e4)  # Ridge penalties tried on raw flux, chosen on validation
@@ -35,12 +32,14 @@ ALPHAS = (1e-3, 1.0, 30.0, 1e3, 3e4)  # Ridge penalties tried on raw flux, chose
 
 @dataclass(frozen=True)
 class Sets:
-    """The denoiser's stars and the probes': sources, and labels (n, k) in their own units."""
+    """The denoiser's stars and the probes': sources with labels (n, k) in their own units, and the specs that they are opened from."""
 
     pretrain: Source
     train: Source
     val: Source
     test: Source
+    of_pretrain: SpectraSpec
+    data: Splits
 
     @property
     def y(self) -> dict[str, Tensor]:
@@ -57,30 +56,36 @@ class Probed:
     features: dict[str, dict[Cell, Tensor]] = field(default_factory=dict)
 
 
-def prepare(config: LatentExtractionConfig, runtime: Runtime, **changes: Any) -> Sets:
-    """Open the sets; `changes` of the noise: noise_level, error_source."""
-    device = runtime.device
+def prepare(config: LatentExtractionConfig, runtime: Runtime, **noise: Any) -> Sets:
+    """Open the sets; `noise` changes noise_level or error_source."""
     sizes = {"train": config.n_train, "val": config.n_val, "test": config.n_test}
-    sets = {s: open_set(config, s, n, device=device, stream=PROBE_STREAM, **changes) for s, n in sizes.items()}
-    return Sets(open_set(config, "train", config.n_pretrain, device=device, **changes), **sets)
+    data = Splits(**{s: config.spectra(s, n, stream=PROBE_STREAM, **noise) for s, n in sizes.items()})
+    pretrain = config.spectra("train", config.n_pretrain, **noise)
+    return Sets(open_set(pretrain, runtime.device), **data.open(runtime.device), of_pretrain=pretrain, data=data)
 
 
 def pretrained(
-    config: LatentExtractionConfig, runtime: Runtime, sets: Sets, *, noise_level: float | None = None, **changes: Any
+    config: LatentExtractionConfig, runtime: Runtime, sets: Sets, **changes: Any
 ) -> tuple[BlindSpotDenoiser, pd.DataFrame]:
     """Return the denoiser and its history, from the checkpoint, the run cache or a training; `changes` of the training."""
-    if config.checkpoint and noise_level is None and not changes:
-        return load_pretrained(paths.resolve(config.checkpoint)).to(runtime.device), pd.DataFrame()
-    shape, training = config.model_shape(), config.training(**changes)
-    key = {name: getattr(config, name) for name in (*SPECTRA_KEYS, "n_pretrain", "n_val")} | {
-        "noise_level": noise_level or config.noise_level
-    }
-    trainer = {} if config.devices * config.num_nodes == 1 else _trainer(config)
-    compute = partial(_pretrain, shape, training, sets, runtime, trainer)
-    settings = denoising.pretraining_key(shape, training) | key
-    data = describe(config)["fingerprint"]
-    folder = cached("denoiser", compute, config=settings, runtime=runtime, data=data, force=config.force)
-    return denoising.load(folder, runtime.device)
+    file = weights(config, runtime, sets, force=config.force, **changes)
+    if config.checkpoint and not changes:
+        return load_pretrained(file).to(runtime.device), pd.DataFrame()
+    return denoising.load(file.parent, runtime.device)
+
+
+def weights(config: LatentExtractionConfig, runtime: Runtime, sets: Sets, *, force: bool = False, **changes: Any) -> Path:
+    """Return the file of the denoiser: the checkpoint, or with `changes` a training's."""
+    if config.checkpoint and not changes:
+        return paths.resolve(config.checkpoint)
+    return pretrain_denoiser(denoiser_spec(config, sets, **changes), runtime, force=force) / denoising.WEIGHTS
+
+
+def denoiser_spec(config: LatentExtractionConfig, sets: Sets, **changes: Any) -> DenoiserSpec:
+    """Return the spec of a pretraining on the sets; `changes` of the training."""
+    several = {"devices": config.devices, "num_nodes": config.num_nodes, "strategy": config.strategy}
+    data = {"train": sets.of_pretrain, "val": sets.data.val}
+    return DenoiserSpec(config.model_shape(), config.training(**changes), **data, seed=config.seed, **several)
 
 
 def with_epochs(history: pd.DataFrame) -> pd.DataFrame:
@@ -91,14 +96,6 @@ def with_epochs(history: pd.DataFrame) -> pd.DataFrame:
 def parameters(denoiser: BlindSpotDenoiser) -> int:
     """Return the number of trainable parameters."""
     return sum(p.numel() for p in denoiser.parameters())
-
-
-def _trainer(config: LatentExtractionConfig) -> dict[str, Any]:
-    return {"devices": config.devices, "num_nodes": config.num_nodes, "strategy": config.strategy}
-
-
-def _pretrain(shape, training, sets: Sets, runtime: Runtime, trainer: dict, folder: Path) -> None:
-    denoising.pretrain(shape, training, sets.pretrain, sets.val, folder=folder, runtime=runtime, **trainer)
 
 
 def table_cells(config: LatentExtractionConfig, denoiser: BlindSpotDenoiser, pixels: int) -> list[Cell]:
@@ -238,7 +235,7 @@ def decoder_difference(denoiser: BlindSpotDenoiser, source: Source) -> float:
 def documents_noise(config: LatentExtractionConfig, runtime: Runtime) -> pd.DataFrame:
     """Repeat the main contrasts at the documents' noise_level 1.0, with a denoiser trained there."""
     sets = prepare(config, runtime, noise_level=1.0)
-    denoiser, _ = pretrained(config, runtime, sets, noise_level=1.0, epochs=config.arm_epochs)
+    denoiser, _ = pretrained(config, runtime, sets, epochs=config.arm_epochs)
     cells = [(layer, pooling) for layer in (PRE, LAST) for pooling in (GLOBAL, SEGMENTS)]
     table = probe(config, denoiser, sets, cells, arm="noise_level_1").table
     raw, _ = controls(config, runtime, sets)
@@ -259,28 +256,12 @@ def other_losses(config: LatentExtractionConfig, runtime: Runtime, sets: Sets) -
 
 def raw_mlp(config: LatentExtractionConfig, runtime: Runtime, sets: Sets) -> pd.DataFrame:
     """Train the documents' MLP head on the noisy flux itself: the baseline that a linear raw baseline hides."""
+    spec = FluxSpec(sets.data, HeadTraining(epochs=config.mlp_epochs, batch_size=128), config.seed)
+    found = load_file(train_on_flux(spec, runtime, force=config.force) / PREDICTIONS)
     column = config.labels.index("log_g")
-    x = {s: whole_set(getattr(sets, s), fields=("noisy",))[0] for s in SPLITS}
-    y = {s: labels[:, column : column + 1] for s, labels in sets.y.items()}
-    key = {name: getattr(config, name) for name in (*SPECTRA_KEYS, "n_train", "n_val", "n_test", "mlp_epochs", "noise_level")}
-    compute = partial(_raw_mlp, config, runtime, x, y)
-    data = describe(config)["fingerprint"]
-    folder = cached("raw_mlp", compute, config=key, runtime=runtime, data=data, force=config.force)
-    pred = {s: values.double().numpy() for s, values in load_file(folder / "predictions.safetensors").items()}
-    truth = {s: values.double().cpu().numpy() for s, values in y.items()}
-    r2 = {s: float(metrics.r2(truth[s], pred[s])[0]) for s in SPLITS}
-    scores = score(truth["test"][:, 0], pred["test"][:, 0], n_boot=config.n_boot, seed=config.seed)
-    head = {"arm": "raw_flux", "probe": "mlp", "label": "log_g", "dim": x["train"].shape[1]}
+    truth = {s: labels[:, column].double().cpu().numpy() for s, labels in sets.y.items()}
+    pred = {s: values[:, 0].double().numpy() for s, values in found.items()}
+    r2 = {s: float(metrics.r2(truth[s], pred[s])) for s in SPLITS}
+    scores = score(truth["test"], pred["test"], n_boot=config.n_boot, seed=config.seed)
+    head = {"arm": "raw_flux", "probe": "mlp", "label": "log_g", "dim": len(sets.train.wave)}
     return frame([head | {"train_r2": r2["train"], "val_r2": r2["val"]} | scores])
-
-
-def _raw_mlp(config, runtime: Runtime, x: dict[str, Tensor], y: dict[str, Tensor], folder: Path) -> None:
-    torch.manual_seed(config.seed)
-    model = standardised(MLPHead(x["train"].shape[1]), x["train"], y["train"])
-    settings = HeadTraining(epochs=config.mlp_epochs, batch_size=128)
-    options = {"batch_size": settings.batch_size, "seed": config.seed}
-    plain = {s: FeatureBatches(lambda _, s=s: x[s], y[s], **options) for s in SPLITS}
-    mixed = FeatureBatches(lambda _: x["train"], y["train"], shuffle=True, **options)
-    shared = {"settings": settings, "runtime": runtime, "folder": folder, "name": "raw-flux MLP"}
-    train_regressor(model, mixed, plain["val"], y_scale=y["train"].std(0), **shared)
-    save_file({s: predictions(model, batches).cpu() for s, batches in plain.items()}, folder / "predictions.safetensors")

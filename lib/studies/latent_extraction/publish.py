@@ -1,30 +1,26 @@
 """What a run leaves: the denoiser, the recommended features as a teacher's target, a distilled student, the ceiling."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import load_file
+from torch import Tensor
 
 from lib import denoising, latents
-from lib.data.batches import SpectraBatches
-from lib.data.sets import describe, open_grid
-from lib.files import sha256, write_json
+from lib.data.parameters import describe
+from lib.data.sets import open_grid
+from lib.files import write_json
 from lib.fisher import r2_ceiling
 from lib.latents import Cell
 from lib.models.blindspot import BlindSpotDenoiser, save_pretrained
-from lib.models.latent import pool_by_name
 from lib.models.student import Student
 from lib.probes import fit_ridge, frame
-from lib.runs import cached
 from lib.runtime import Runtime
+from lib.steps.denoiser import STUDENT, StudentSpec, distil_student, encoder_at
 from lib.studies.latent_extraction.config import LatentExtractionConfig
-from lib.studies.latent_extraction.experiments import LAST, PRE, SEGMENTS, SPLITS, Probed, Sets, ridge
-from lib.train import Task, fit
+from lib.studies.latent_extraction.experiments import LAST, PRE, SEGMENTS, SPLITS, Probed, Sets, ridge, weights
 
 SPECTRA = ("window_aa", "mask_ratio", "noise_preset", "noise_level", "error_source", "grid_path")
 
@@ -51,7 +47,7 @@ def ceiling(config: LatentExtractionConfig, sets: Sets) -> pd.DataFrame:
     """Return the Cramer-Rao ceiling of R2 per label at the noise of the test stars; empty for files (no derivatives)."""
     if not config.embedded:
         return pd.DataFrame(columns=["label", "r2_max", "r2_max_no_prior"])
-    grid = open_grid(config)
+    grid = open_grid(config.grid_path, tuple(config.window_aa))
     rows = min(config.ceiling_stars, len(sets.test), 256)
     stars = getattr(sets.test, "source", sets.test).parameters[:rows]
     sigma = next(denoising.in_order(sets.test, batch_size=256)).sigma[:rows]
@@ -66,41 +62,19 @@ def distil(
     config: LatentExtractionConfig, runtime: Runtime, denoiser: BlindSpotDenoiser, sets: Sets, probed: Probed, cell: Cell
 ) -> pd.DataFrame:
     """Train a small student on the teacher's recommended features and probe what it returns."""
+    teacher = encoder_at(weights(config, runtime, sets))
+    ways = {"direction": config.direction, "edges": config.edges, "epochs": config.student_epochs, "seed": config.seed}
+    spec = StudentSpec(teacher, cell, train=sets.data.train, val=sets.data.val, **ways)
+    folder = distil_student(spec, runtime, force=config.force)
     student = Student(probed.features["train"][cell].shape[1], denoiser.config.in_channels)
-    compute = partial(_distil, config, runtime, denoiser, sets, probed.features["train"][cell], cell, student)
-    key = {"teacher": weights_fingerprint(denoiser), "cell": list(cell)}
-    key |= {name: getattr(config, name) for name in (*SPECTRA, "direction", "edges", "student_epochs", "n_train", "n_val")}
-    folder = cached("student", compute, config=key, runtime=runtime, data=describe(config)["fingerprint"], force=config.force)
-    student.load_state_dict(load_file(folder / "student.safetensors"))
+    student.load_state_dict(load_file(folder / STUDENT))
     student.to(runtime.device).eval()
     x = {s: _imitate(student, denoiser, getattr(sets, s)) for s in SPLITS}
     _, rows, _ = ridge(config, x, sets.y)
     return frame([{"arm": "student", "layer": cell[0], "pooling": cell[1], "direction": config.direction, **r} for r in rows])
 
 
-def weights_fingerprint(model: nn.Module) -> str:
-    """Return the fingerprint of a model's weights: what was trained or loaded, whatever way it came."""
-    return sha256(*(v.detach().cpu().contiguous().view(-1).numpy().tobytes() for v in model.state_dict().values()))
-
-
 @torch.no_grad()
 def _imitate(student: Student, denoiser: BlindSpotDenoiser, source) -> Tensor:
     parts = denoising.in_order(source)
     return torch.cat([student(denoising.stack_input(p.noisy, p.sigma, denoiser.config)) for p in parts])
-
-
-def _distil(config, runtime: Runtime, denoiser, sets: Sets, target: Tensor, cell: Cell, student: Student, folder: Path) -> None:
-    mean, scale = target.mean(0), target.std(0).clamp_min(1e-6)
-
-    def loss(model: Student, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        x = denoising.stack_input(*batch, denoiser.config)
-        with torch.no_grad():
-            wanted = pool_by_name(denoiser.latents(x, cell[0], config.direction), cell[1], config.edges)
-        return {"loss": F.mse_loss(model(x).float(), (wanted - mean) / scale)}
-
-    adam = partial(torch.optim.AdamW, lr=2e-3)
-    options = {"batch_size": 128, "seed": runtime.seed, "fields": ("noisy", "sigma")}
-    train, val = SpectraBatches(sets.train, shuffle=True, fresh=True, **options), SpectraBatches(sets.val, **options)
-    task = Task(student.to(runtime.device), loss, lambda model: adam(model.parameters()))
-    fit(task, train, val, folder=folder, epochs=config.student_epochs, runtime=runtime, name="student")
-    save_file({k: v.cpu().contiguous() for k, v in student.state_dict().items()}, folder / "student.safetensors")

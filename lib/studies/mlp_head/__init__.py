@@ -1,6 +1,6 @@
 """Does a small network on the frozen encoder read log g better than Ridge?"""
 
-from lib.data.sets import describe
+from lib.data.parameters import describe
 from lib.studies.mlp_head.arms import folds, follow_ups
 from lib.studies.mlp_head.config import ARMS
 from lib.studies.mlp_head.config import MLPHeadConfig as Config

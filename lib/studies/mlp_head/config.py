@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import model_validator
 
 from lib.config import NAME, param
-from lib.data.sets import SpectraConfig
+from lib.data.parameters import SpectraConfig
 from lib.heads import HeadTraining
 from lib.models.latent import parse_pooling
 

@@ -1,44 +1,41 @@
 """The experiments of `mlp_head`: features of the frozen encoder, the Ridge baseline, the head, and its follow-ups."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import load_file
+from torch import Tensor
 
-from lib import denoising, latents, paths
+from lib import denoising, paths
 from lib.data.batches import Source
-from lib.data.sets import PROBE_STREAM, describe, open_set
-from lib.files import fingerprint, read_json
-from lib.heads import FeatureBatches, standardised, train_regressor
+from lib.data.sets import PROBE_STREAM
+from lib.files import read_json
 from lib.latents import Cell
-from lib.models.blindspot import BlindSpotDenoiser, load_pretrained
-from lib.models.heads import MLPHead
+from lib.models.blindspot import BlindSpotDenoiser
 from lib.probes import fit_ridge
-from lib.runs import cached
 from lib.runtime import Runtime
+from lib.steps.denoiser import Encoder, encoder_at, open_encoder
+from lib.steps.head import HISTORY, PREDICTIONS, HeadSpec, Splits, pooled, train_head
 from lib.studies.mlp_head.config import MLPHeadConfig
 
-SPLITS = ("train", "val", "test")
 SPECTRA = ("window_aa", "noise_preset", "noise_level", "error_source")
-FIELDS = ("noisy", "sigma", "labels")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The frozen encoder, the three sets, and where both came from."""
+    """The frozen encoder, the three sets, and the specs that both were opened from."""
 
     denoiser: BlindSpotDenoiser
     train: Source
     val: Source
     test: Source
-    key: dict[str, Any]  # what results depend on, for the run cache
+    encoder: Encoder
+    data: Splits
 
     def labels(self, split: str, columns: Sequence[int]) -> Tensor:
         """Return labels (n, k) of a split in their own units."""
@@ -70,12 +67,9 @@ def prepare(config: MLPHeadConfig, runtime: Runtime) -> Prepared:
             raise ValueError(
                 f"The encoder was trained with {name} {trained[name]!r}, but '{name}' is {getattr(config, name)!r}: make them agree."
             )
-    denoiser = load_pretrained(weights).to(runtime.device).requires_grad_(False)
-    sizes = {"train": config.n_train, "val": config.n_val, "test": config.n_test}
-    sets = {s: open_set(config, s, n, device=runtime.device, stream=PROBE_STREAM) for s, n in sizes.items()}
-    spectra = {name: getattr(config, name) for name in (*SPECTRA, "n_train", "n_val", "n_test", "labels", "mask_ratio")}
-    key = {"weights": fingerprint(weights), "spectra": spectra, "data": describe(config)["fingerprint"]}
-    return Prepared(denoiser, **sets, key=key)
+    encoder, sizes = encoder_at(weights), {"train": config.n_train, "val": config.n_val, "test": config.n_test}
+    data = Splits(**{s: config.spectra(s, n, stream=PROBE_STREAM) for s, n in sizes.items()})
+    return Prepared(open_encoder(encoder, runtime.device), **data.open(runtime.device), encoder=encoder, data=data)
 
 
 def log_g(config: MLPHeadConfig) -> int:
@@ -85,8 +79,8 @@ def log_g(config: MLPHeadConfig) -> int:
 
 def extract(config: MLPHeadConfig, prepared: Prepared, split: str, cells: Sequence[Cell], epoch: int = 0) -> dict[Cell, Tensor]:
     """Return pooled latents of a split under one noise draw."""
-    options = {"direction": config.direction, "edges": config.edges}
-    return latents.pooled(prepared.denoiser, getattr(prepared, split), cells, epoch=epoch, **options)
+    options = {"direction": config.direction, "edges": config.edges, "epoch": epoch}
+    return pooled(prepared.encoder, getattr(prepared.data, split), cells, prepared.test.device, **options)
 
 
 def features(config: MLPHeadConfig, prepared: Prepared, cells: Sequence[Cell]) -> dict[str, Any]:
@@ -94,13 +88,6 @@ def features(config: MLPHeadConfig, prepared: Prepared, cells: Sequence[Cell]) -
     found = {split: extract(config, prepared, split, cells) for split in ("val", "test")}
     draws = [extract(config, prepared, "train", cells, epoch=i) for i in range(max(config.realisations, 1))]
     return found | {"train": draws}
-
-
-def drawer(config: MLPHeadConfig, prepared: Prepared, found: dict[str, Any], cell: Cell) -> Callable[[int], Tensor]:
-    """Return epoch -> training features: a cached realisation, or with `realisations` 0 a new draw of the noise."""
-    if config.realisations == 0:
-        return lambda epoch: extract(config, prepared, "train", [cell], epoch=epoch)[cell]
-    return lambda epoch: found["train"][epoch % config.realisations][cell]
 
 
 def ridge(
@@ -116,65 +103,23 @@ def ridge(
     return {s: probe.predict(found[s][cell])[:, 0].cpu().numpy() for s in ("val", "test")}
 
 
-def head(
-    config: MLPHeadConfig,
-    runtime: Runtime,
-    prepared: Prepared,
-    found: dict[str, Any],
-    cell: Cell,
-    *,
-    name: str,
-    num_hidden: int = 1,
-    hidden: int | None = None,
-    columns: Sequence[int] | None = None,
-    rows: Tensor | None = None,
-    **changes: Any,
-) -> Trained:
-    """Train a head on the frozen encoder's latents; cached, resumable.
-
-    columns  labels it predicts (default: log g);  rows: a mask of the training rows to use, the others are `held`
-    """
-    columns = [log_g(config)] if columns is None else list(columns)
-    settings = config.training(**changes)
-    shape = {"num_hidden": num_hidden, "hidden": hidden or config.hidden, "columns": columns, "dropout": config.dropout}
-    fold = {} if rows is None else {"rows": int(rows.sum()), "fold": name}
-    key = prepared.key | shape | fold | asdict(settings) | {"cell": list(cell), "realisations": config.realisations}
-    key |= {"direction": config.direction, "edges": config.edges, "arm": name}
-    compute = partial(_head, config, runtime, prepared, found, cell, shape, settings, rows)
-    folder = cached("mlp_head", compute, config=key, runtime=runtime, force=config.force)
-    return read(folder, columns.index(log_g(config)))
+def head(config: MLPHeadConfig, runtime: Runtime, prepared: Prepared, cell: Cell, **changes: Any) -> Trained:
+    """Train a head on the frozen encoder's latents; cached, resumable; `changes` as of `head_spec`."""
+    spec = head_spec(config, prepared, cell, **changes)
+    return read(train_head(spec, runtime, force=config.force), spec.predicts.index("log_g"))
 
 
-def _head(config, runtime: Runtime, prepared: Prepared, found, cell: Cell, shape, settings, rows, folder: Path) -> None:
-    columns, draw = shape["columns"], drawer(config, prepared, found, cell)
-    y = {split: prepared.labels(split, columns) for split in SPLITS}
-    x = {split: found[split][cell] for split in ("val", "test")}
-    kept = torch.ones(len(y["train"]), dtype=torch.bool, device=y["train"].device) if rows is None else rows
-    first, y_train = draw(0)[kept], y["train"][kept]
-    torch.manual_seed(config.seed)
-    mlp = MLPHead(first.shape[1], shape["hidden"], len(columns), num_hidden=shape["num_hidden"], dropout=shape["dropout"])
-    model = standardised(mlp, first, y_train)
-    options = {"batch_size": settings.batch_size, "seed": config.seed}
-    shared = {"y_scale": y_train.std(0), "settings": settings, "folder": folder, "runtime": runtime}
-    train = FeatureBatches(lambda epoch: draw(epoch)[kept], y_train, shuffle=True, **options)
-    val = FeatureBatches(lambda _: x["val"], y["val"], **options)
-    done = train_regressor(model, train, val, monitored=columns.index(log_g(config)), **shared)
-    if rows is not None:
-        x["held"] = draw(0)[~kept]
-    model.eval()
-    with torch.no_grad():
-        write(folder, model, done.history, {split: model(features) for split, features in x.items()})
+def head_spec(config: MLPHeadConfig, prepared: Prepared, cell: Cell, *, epochs: int | None = None, **changes: Any) -> HeadSpec:
+    """Return the spec of a head on a cell; `changes` of hidden, num_hidden, predicts, fold, folds."""
+    own = {name: getattr(config, name) for name in ("direction", "edges", "hidden", "dropout", "realisations", "seed")}
+    training = config.training(epochs=epochs or config.epochs)
+    return HeadSpec(prepared.encoder, prepared.data, cell, training=training, **own | changes)
 
 
-def write(folder: Path, model: nn.Module, history: pd.DataFrame, pred: dict[str, Tensor]) -> None:
-    save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, folder / "head.safetensors")
-    save_file({s: p.cpu().contiguous() for s, p in pred.items()}, folder / "predictions.safetensors")
-    history.to_csv(folder / "history.csv", index=False)
-
-
-def read(folder: Path, column: int) -> Trained:
-    pred = {s: p[:, column].double().numpy() for s, p in load_file(folder / "predictions.safetensors").items()}
-    return Trained(pred, pd.read_csv(folder / "history.csv"), folder)
+def read(folder: Path, column: int = 0) -> Trained:
+    """Return what a step left of the label in a column."""
+    pred = {s: p[:, column].double().numpy() for s, p in load_file(folder / PREDICTIONS).items()}
+    return Trained(pred, pd.read_csv(folder / HISTORY), folder)
 
 
 def truth(config: MLPHeadConfig, prepared: Prepared, split: str = "test") -> np.ndarray:
@@ -191,6 +136,5 @@ def blank_cells(
     heads = {own: main.pred["test"]}
     for cell in cells if "cells" in config.arms else []:
         if cell != own:
-            changes = {"name": "_".join(cell), "epochs": config.arm_epochs}
-            heads[cell] = head(config, runtime, prepared, found, cell, **changes).pred["test"]
+            heads[cell] = head(config, runtime, prepared, cell, epochs=config.arm_epochs).pred["test"]
     return ridges, heads

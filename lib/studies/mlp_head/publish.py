@@ -9,17 +9,17 @@ import pandas as pd
 import torch
 
 from lib import denoising
-from lib.data.sets import locate
+from lib.data.parameters import locate
 from lib.data.spectra.layout import blocks, check_shapes, opened, read_wave
 from lib.files import read_json, write_csv, write_json
-from lib.heads import EncoderAndHead
+from lib.heads import EncoderAndHead, load_head
 from lib.legible import legible
 from lib.models.blindspot import load_pretrained, save_pretrained
-from lib.studies.mlp_head.arms import load_head
+from lib.steps.head import HEAD
 from lib.studies.mlp_head.config import MLPHeadConfig
 from lib.studies.mlp_head.experiments import Prepared, Trained
 
-HEAD, RECIPE = "head.safetensors", "head.json"
+RECIPE = "head.json"
 ROWS = 256
 
 
