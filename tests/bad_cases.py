@@ -25,6 +25,7 @@ from lib.models.mdn import MDN, MDNConfig
 from lib.models.shared_latent import SharedLatentConfig, SharedLatentDenoiser
 from lib.models.vit import SpectrumViT, ViTConfig
 from lib.noise2noise.training import save_model
+from lib.steps.vit import save as save_vit
 from lib.studies.latent_extraction.__main__ import main as denoise_main
 from lib.studies.mlp_head.__main__ import main as head_main
 from lib.studies.opamp_transfer import publish
@@ -33,7 +34,6 @@ from lib.studies.opamp_transfer.arms import Arm
 from lib.studies.opamp_transfer.bench import Inputs
 from lib.studies.opamp_transfer.classical import Linear
 from lib.studies.vit_scaling.__main__ import main as vit_main
-from lib.studies.vit_scaling.training import save as save_vit
 
 FEATURES, TARGETS = ["w1", "l1", "ibias"], ["dc_gain", "ugf", "cmrr"]
 WAVE = np.linspace(7100.0, 8850.0, 64)  # of `write_foreign_file`
