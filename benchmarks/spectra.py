@@ -26,7 +26,7 @@ from lib.data.grid import SpectralGrid
 from lib.data.noise import BLOCK
 from lib.data.spectra import SpectraDataset, write_hdf5
 from lib.data.spectra.layout import ERROR, FLUX
-from lib.studies.vit_scaling.data import observe
+from lib.data.views import observe
 
 MILLION, DOCUMENT_CORE_HOURS = 1_000_000, 304.2 * 64  # 1M spectra took 304.2 hours on 64 cores (public report)
 LAYOUTS = {

@@ -28,12 +28,12 @@ from lib.noise2noise.training import save_model
 from lib.steps.opamp.bench import Inputs
 from lib.steps.opamp.classical import Linear
 from lib.steps.opamp.spec import Arm
+from lib.steps.vit import save as save_vit
 from lib.studies.latent_extraction.__main__ import main as denoise_main
 from lib.studies.mlp_head.__main__ import main as head_main
 from lib.studies.opamp_transfer import publish
 from lib.studies.opamp_transfer.__main__ import main as opamp_main
 from lib.studies.vit_scaling.__main__ import main as vit_main
-from lib.studies.vit_scaling.training import save as save_vit
 
 FEATURES, TARGETS = ["w1", "l1", "ibias"], ["dc_gain", "ugf", "cmrr"]
 WAVE = np.linspace(7100.0, 8850.0, 64)  # of `write_foreign_file`

@@ -3,7 +3,9 @@
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from spectra_cases import TinyGrid
@@ -13,9 +15,8 @@ from lib.data.noise import preset
 from lib.denoising import Pretraining, pretrain
 from lib.models.blindspot import BlindSpotConfig
 from lib.runtime import Runtime
+from lib.steps.vit import VitSpec, fit_vit
 from lib.studies.vit_scaling.config import VitScalingConfig, vit_settings
-from lib.studies.vit_scaling.points import model_config
-from lib.studies.vit_scaling.training import train_vit
 
 
 def stars(n, split):
@@ -29,11 +30,10 @@ def main(folder, rows):
     runtime = Runtime(torch.device("cpu"), "32-true", 0, 1, time.time())
     torch.set_num_threads(1)
     config = VitScalingConfig.checked({"patch_size": 16, "hidden_size": 16, "num_layers": 2, "num_heads": 2, "dropout": 0.0})
-    settings = vit_settings(config) | {"batch_size": 64, "lr": 3e-3, "clip": 0.5, "warmup_steps": 5}
+    settings = replace(vit_settings(config), batch_size=64, lr=3e-3, clip=0.5, warmup_steps=5)
     train, val = stars(rows, "train"), stars(128, "val")
-    train_vit(
-        folder / "vit", train, val, model_config(settings, 64), settings, epochs=4, fresh=True, runtime=runtime, trainer=trainer
-    )
+    spec = VitSpec(None, seed=0, epochs=4, fresh=True, settings=settings, **trainer)
+    fit_vit(spec, SimpleNamespace(train=train, val=val), folder / "vit", runtime)
     shape = BlindSpotConfig(num_layers=3, embed_dim=4, kernel_size=5, use_bn=False)
     pretraining = Pretraining(epochs=4, batch_size=64, learning_rate=3e-3, schedule="onecycle")
     pretrain(shape, pretraining, train, val, folder=folder / "denoiser", runtime=runtime, **trainer)

@@ -44,6 +44,7 @@ from lib.noise2noise.training import load_model as load_n2n
 from lib.render.__main__ import main as render_main
 from lib.report.publish import open_staging
 from lib.runtime import choose_device, choose_precision, start
+from lib.steps.splits import open_sets
 from lib.studies.latent_extraction.config import LatentExtractionConfig as Latents
 from lib.studies.mlp_head.config import MLPHeadConfig as Head
 from lib.studies.noise2noise.__main__ import main as n2n_main
@@ -53,7 +54,7 @@ from lib.studies.opamp_transfer.__main__ import main as opamp_main
 from lib.studies.opamp_transfer.config import Config as Opamp
 from lib.studies.opamp_transfer.data import prepare
 from lib.studies.vit_scaling.config import VitScalingConfig as Vit
-from lib.studies.vit_scaling.data import open_sets
+from lib.studies.vit_scaling.points import splits
 
 ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a]\nlabels: [*b, *b, *b, *b, *b, *b, *b]\n"
 CPU = torch.device("cpu")
@@ -215,8 +216,8 @@ def in_study(change, config=Latents, **columns):
         names = [str(spectra(t / f"{s}.h5", change, T_eff=np.full(20, 5000.0), **columns)) for s in ("train", "val", "test")]
         values = {"train_path": names[:1], "val_path": names[1], "test_path": names[2], "window_aa": []}
         if config is Vit:
-            return open_sets(Vit.checked(values | {"sizes": [16], "epochs": [1], "fresh_sizes": [], "fresh_epochs": [], "ablations": [],
-                "noise_levels": [], "patch_size": 16}), CPU)  # fmt: skip
+            return open_sets(splits(Vit.checked(values | {"sizes": [16], "epochs": [1], "fresh_sizes": [], "fresh_epochs": [],
+                "ablations": [], "noise_levels": [], "patch_size": 16})), CPU)  # fmt: skip
         return sets.open_set(Latents.checked(values | {"labels": ["log_g"]}).spectra("train", 20), CPU)
 
     return read

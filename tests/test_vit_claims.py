@@ -49,7 +49,7 @@ class Made:
 
 
 def vit(n=100, protocol="fixed", *, group="ladder", arm="run_1", level=1.0, **settings):
-    return Point("vit", protocol, n, 42, level, 8, settings, group, arm)
+    return Point("vit", protocol, n, 42, level, 8, SimpleNamespace(**settings), group, arm)
 
 
 def arm(name, **settings):

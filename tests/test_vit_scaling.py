@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,18 @@ from vit_cases import save_toy_grid
 from lib import metrics, paths
 from lib.data.batches import SpectraBatches
 from lib.data.generated import GeneratedSpectra
+from lib.data.views import First, observe
+from lib.steps import vit
+from lib.steps.baselines import gathered, ridge_path
+from lib.steps.splits import open_sets
 from lib.studies import vit_scaling
 from lib.studies.vit_scaling import VitScalingConfig, arms, beside, claims, evaluate, flux_error, histories
 from lib.studies.vit_scaling import __main__ as command
-from lib.studies.vit_scaling import training as training_module
 from lib.studies.vit_scaling.__main__ import main
-from lib.studies.vit_scaling.baselines import gathered, ridge_path
 from lib.studies.vit_scaling.config import points, vit_settings
-from lib.studies.vit_scaling.data import observe, open_sets
-from lib.studies.vit_scaling.points import Sweep
+from lib.studies.vit_scaling.points import Sweep, splits
 
+CPU = torch.device("cpu")
 TOY = {
     "window_aa": [8420.0, 8840.0], "patch_size": 32, "sizes": [64, 256], "epochs": [1, 2], "fresh_sizes": [256],
     "fresh_epochs": [2], "ablations": ["run_2", "sigma_head"], "ablation_size": 256, "noise_levels": [], "n_val": 64,
@@ -72,10 +74,11 @@ def test_contradicting_parameters_are_sentences():
 
 def test_an_arm_changes_one_factor_and_run_2_three():
     config = VitScalingConfig()
-    base = vit_settings(config)
+    base = asdict(vit_settings(config))
     for arm, change in vit_scaling.ARMS.items():
-        changed = {key for key, value in vit_settings(config, **change).items() if value != base[key]}
-        assert len(changed) <= {"run_2": 3, "minmax_l1": 2}.get(arm, 1), arm
+        changes = {name: value for name, value in change.items() if name != "precision"}
+        changed = {key for key, value in asdict(vit_settings(config, **changes)).items() if value != base[key]}
+        assert len(changed) + len(change) - len(changes) <= {"run_2": 3, "minmax_l1": 2}.get(arm, 1), arm
     assert {p.arm for p in points(config) if p.group == "ablation"} == {"run_1", *config.ablations}
 
 
@@ -88,17 +91,14 @@ def test_every_model_is_trained_under_both_protocols_on_the_same_rows(config):
 
 
 def test_a_smaller_set_is_the_first_part_of_a_larger_one(config):
-    sets = open_sets(config, torch.device("cpu"))
-    larger = open_sets(config.model_copy(update={"sizes": [64, 700]}), torch.device("cpu"))
+    train, larger = (open_sets(replace(splits(config), n_train=n), CPU).train for n in (64, 700))
     for epoch in (0, 3):
-        small, large = (observe(s, 10, 60, epoch=epoch) for s in (sets.first(64), larger.train))
+        small, large = (observe(s, 10, 60, epoch=epoch) for s in (train, larger))
         assert torch.allclose(small.noisy, large.noisy)
-    with pytest.raises(ValueError, match="10000 rows"):
-        sets.first(10_000)
 
 
 def test_validation_and_test_noise_is_fixed_and_training_noise_fresh_only_where_asked(config):
-    train = open_sets(config, torch.device("cpu")).first(64)
+    train = First(open_sets(splits(config), CPU).train, 64)
     draws = {}
     for fresh in (False, True):
         batches = SpectraBatches(train, batch_size=64, seed=1, fresh=fresh)
@@ -112,7 +112,7 @@ def test_validation_and_test_noise_is_fixed_and_training_noise_fresh_only_where_
 
 
 def test_ridge_from_sums_equals_scikit_learn(config):
-    sets = open_sets(config, torch.device("cpu"))
+    sets = open_sets(splits(config), CPU)
     probe, search = ridge_path(sets.train, sets.val, [3.0, 300.0], copies=2)
     x, y = gathered(sets.train, 2)
     best = float(max(search, key=search.get).removeprefix("alpha="))
@@ -126,7 +126,7 @@ def test_a_killed_point_resumes_to_the_numbers_of_an_undisturbed_one(config, tmp
     rt = vit_scaling.start(config)
     whole = pd.read_csv(Sweep(config, rt).run([0])[0] / "history.csv")
     monkeypatch.setattr(paths, "RUNS", tmp_path / "again")
-    draw = training_module._loss
+    draw = vit._loss
 
     def deadly(settings, scaler):
         compute, calls = draw(settings, scaler), []
@@ -139,11 +139,11 @@ def test_a_killed_point_resumes_to_the_numbers_of_an_undisturbed_one(config, tmp
 
         return loss
 
-    monkeypatch.setattr(training_module, "_loss", deadly)
+    monkeypatch.setattr(vit, "_loss", deadly)
     with pytest.raises(RuntimeError, match="killed"):
         Sweep(config, rt).run([0])
     assert not Sweep(config, rt).status().done[0]
-    monkeypatch.setattr(training_module, "_loss", draw)
+    monkeypatch.setattr(vit, "_loss", draw)
     folder = Sweep(config, rt).run([0])[0]
     pd.testing.assert_frame_equal(pd.read_csv(folder / "history.csv"), whole)
 
@@ -151,9 +151,27 @@ def test_a_killed_point_resumes_to_the_numbers_of_an_undisturbed_one(config, tmp
 def test_precision_and_seed_of_an_arm_are_part_of_its_cache_key(config):
     sweep = Sweep(config, vit_scaling.start(config))
     point = next(p for p in sweep.points if p.model == "vit")
-    mixed = replace(point, settings=point.settings | {"precision": "bf16-mixed"})
-    assert sweep._key(mixed)["runtime"].precision == "bf16-mixed"
-    assert sweep._key(replace(point, arm="other"))["config"] == sweep._key(point)["config"]
+    train, *given = sweep.call(point)
+    for other in (replace(point, precision="bf16-mixed"), replace(point, seed=point.seed + 1)):
+        assert train.folder(*sweep.call(other)[1:]) != train.folder(*given)
+    assert train.folder(*sweep.call(replace(point, arm="other"))[1:]) == train.folder(*given)
+
+
+def test_a_file_with_too_few_rows_is_told_before_anything_is_trained(config, results, tmp_path):
+    for name in ("train", "held"):
+        GeneratedSpectra(results.grid, 100, norm="none").write_hdf5(tmp_path / f"{name}.h5")
+    named = {
+        "data_dir": str(tmp_path),
+        "train_path": ["train.h5"],
+        "val_path": "held.h5",
+        "test_path": "held.h5",
+        "grid_path": "",
+    }
+    user = VitScalingConfig.checked(config.model_dump() | named | {"n_test": 100})
+    sweep = Sweep(user, vit_scaling.start(user))
+    with pytest.raises(ValueError, match=r"256 spectra were asked for, but .*train\.h5 hold 100"):
+        sweep.run()
+    assert not sweep.status().done.any()
 
 
 def test_results_hold_every_table_with_finite_scores(results):
@@ -298,9 +316,9 @@ def test_predict_command_writes_one_row_per_spectrum_in_order(results, tmp_path)
     assert frame.row.tolist() == list(range(40))
     assert np.isfinite(frame).all().all()
     assert (frame.log_g_sd > 0).all()
-    model, scaler, state = training_module.load(tmp_path / "model")
+    model, scaler, state = vit.load(tmp_path / "model")
     start = int(np.abs(np.asarray(results.grid.wave) - state["wave_aa"][0]).argmin())
-    direct, _ = training_module.predict(model, scaler, flux[:, start : start + len(state["wave_aa"])])
+    direct, _ = vit.predict(model, scaler, flux[:, start : start + len(state["wave_aa"])])
     assert frame.log_g.to_numpy() == pytest.approx(direct[:, 0].numpy(), abs=1e-3)
 
 
@@ -356,6 +374,6 @@ def test_two_processes_train_one_point_together(grid, tmp_path, strategy):
     env = os.environ | {"PYTHONPATH": str(paths.ROOT), "TEST_RUNS": str(tmp_path / "runs")}
     done = subprocess.run([*words, "--index", "0"], capture_output=True, text=True, env=env, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
-    folder = next(Path(tmp_path / "runs" / "vit_scaling").glob("*/point.json")).parent
-    assert json.loads((folder / "complete.json").read_text())["step"] == "vit_scaling"
+    folder = next(Path(tmp_path / "runs" / "train_vit").glob("*/point.json")).parent
+    assert json.loads((folder / "complete.json").read_text())["step"] == "train_vit"
     assert len(pd.read_csv(folder / "history.csv")) == 2

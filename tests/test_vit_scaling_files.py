@@ -18,9 +18,9 @@ from lib import paths
 from lib.data.generated import GeneratedSpectra
 from lib.data.grid import SpectralGrid
 from lib.files import read_json
+from lib.steps.vit import logger
 from lib.studies import vit_scaling
 from lib.studies.vit_scaling import VitScalingConfig
-from lib.studies.vit_scaling import training as training_module
 from lib.studies.vit_scaling.points import Sweep
 
 TOY = {
@@ -97,7 +97,7 @@ def test_missing_logger_package_is_a_sentence(tmp_path, kind):
     if importlib.util.find_spec(kind):
         pytest.skip(f"{kind} is installed")
     with pytest.raises(ValueError, match=f"pip install {kind}"):
-        training_module.logger(kind, tmp_path)
+        logger(kind, tmp_path)
 
 
 @pytest.mark.slow

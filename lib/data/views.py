@@ -1,9 +1,14 @@
-"""Sources seen differently: kept on the device once made, their first rows only, or one of their labels."""
+"""Sources seen differently: kept on the device once made, some rows or one label only, or a run of rows with their noise."""
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from lib.data.batches import Source, Spectra, whole_set
+from lib.data.noise import BLOCK, blocks_of, draw_block
+
+ROWS = 4096  # rows that are made at a time
 
 
 class Kept:
@@ -76,3 +81,22 @@ class OneLabel:
         """Return rows (B,) as the source does, with the one label."""
         seen = self.source.take(rows, normal)
         return seen._replace(labels=seen.labels[:, self.column : self.column + 1])
+
+
+def observe(source: Source, start: int, stop: int, *, epoch: int = 0) -> Spectra:
+    """Return rows start..stop with the noise draw of `epoch`; 0 is the fixed draw."""
+    blocks = list(blocks_of(start, stop))
+    source.stage(blocks)
+    normal = torch.empty((len(blocks) * BLOCK, len(source.wave)), device=source.device)
+    for part, block in zip(normal.split(BLOCK), blocks, strict=True):
+        draw_block(part, block, seed=source.seed, epoch=epoch)
+    first = start - blocks[0] * BLOCK
+    return source.take(torch.arange(start, stop), normal[first : first + stop - start])
+
+
+def chunks(source: Source, copies: int = 1, rows: int = ROWS) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (noisy flux, labels) of a source, `rows` at a time; copy 0 is its fixed noise, each further copy a new draw."""
+    for copy in range(copies):
+        for start in range(0, len(source), rows):
+            part = observe(source, start, min(start + rows, len(source)), epoch=copy)
+            yield part.noisy, part.labels

@@ -8,9 +8,9 @@ import torch
 
 from lib.data.spectra.layout import ERROR, FLUX, blocks, check_shapes, opened, read_wave
 from lib.runtime import generator
+from lib.steps.vit import load, predict, save
 from lib.studies.vit_scaling.config import Point
 from lib.studies.vit_scaling.evaluate import Results
-from lib.studies.vit_scaling.training import load, predict, save
 
 ROWS = 1024
 TOLERANCE_AA = 0.05  # a twelfth of a pixel of the default grid

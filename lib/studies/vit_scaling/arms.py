@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
+from lib.data.views import observe
 from lib.models.layers import PatchTokenizer
+from lib.steps.vit import model_config
 from lib.studies.vit_scaling.claims import gained, judge, scored
-from lib.studies.vit_scaling.config import model_config
-from lib.studies.vit_scaling.data import observe
 from lib.studies.vit_scaling.evaluate import Results
 
 MOVED = ("R² 变化 {value:+.3f}。", "R² changes by {value:+.3f}.")
@@ -46,7 +46,7 @@ def best_gain(results: Results, *arms: str) -> dict[str, Any] | None:
 def pooling_gain(results: Results, pooling: str) -> dict[str, float] | None:
     """Return the paired gain of R2 of a pooling over the CLS token, Run 1 standing for the one it has; None without both."""
     arms = ("pooling_cls", "pooling_mean", "pooling_attention", "run_1")
-    found = {p.settings["pooling"]: p for arm in arms for p in results.chosen("ablation", arm=arm)}
+    found = {p.settings.pooling: p for arm in arms for p in results.chosen("ablation", arm=arm)}
     return gained(results, found[pooling], found["cls"]) if {pooling, "cls"} <= set(found) else None
 
 

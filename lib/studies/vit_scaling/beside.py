@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from lib.models.vit import ViTConfig, flops, peak_tflops
-from lib.studies.vit_scaling.config import Point, VitScalingConfig, model_config
+from lib.steps.vit import model_config
+from lib.studies.vit_scaling.config import Point, VitScalingConfig
 from lib.studies.vit_scaling.evaluate import Results
 
 # The documents' Run 1, by parameter; n_train is stated for one million rows.

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lib.data.views import observe
 from lib.studies.vit_scaling import scaling
 from lib.studies.vit_scaling.config import Point
-from lib.studies.vit_scaling.data import observe
 from lib.studies.vit_scaling.evaluate import Results
 
 ENOUGH = 1_000_000  # training rows that the documents' hypothesis is about

@@ -1,13 +1,13 @@
 """Parameters of the study `vit_scaling`, and the sweep points that they spell."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
 from lib.config import Count, Level, Positive, Share, StudyConfig, check_files, param
 from lib.losses.regression import NAMES as LOSSES
-from lib.models.vit import ViTConfig
+from lib.steps.vit import VitSettings
 
 # What an ablation changes from Run 1, one factor each; run_2 is the documents' second run, which changes three at once, and
 # minmax_l1 its two changes of the loss.
@@ -41,11 +41,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "precision_bf16": {"precision": "bf16-mixed"},
     "precision_fp16": {"precision": "16-mixed"},
 }
-MODEL_KEYS = ("patch_size", "hidden_size", "num_layers", "num_heads", "tokenizer", "pos_encoding", "pooling", "init", "dropout")
-TRAINING_KEYS = (
-    "input_scaling", "loss", "label_norm", "lr", "min_lr", "weight_decay", "betas", "batch_size", "schedule",
-    "warmup_steps", "clip", "patience",
-)  # fmt: skip
 
 
 class VitScalingConfig(StudyConfig):
@@ -166,32 +161,28 @@ class Point:
     seed: int
     noise_level: float
     epochs: int = 0
-    settings: dict[str, Any] = field(default_factory=dict, hash=False)
-    group: str = "ladder"  # ladder, ablation, noise: what it is shown under; no part of the cache key
+    settings: Any = field(default_factory=dict, hash=False)  # VitSettings, or a baseline's dict
+    group: str = "ladder"  # ladder, ablation, noise: what it is shown under
     arm: str = "run_1"
+    precision: str = "auto"  # an arm's own
 
     def key(self) -> dict[str, Any]:
-        """Return what the cached result depends on."""
+        """Return what the result depends on besides the spectra."""
         return {name: value for name, value in asdict(self).items() if name not in ("group", "arm")}
 
 
-def vit_settings(config: VitScalingConfig, **changes: Any) -> dict[str, Any]:
-    """Return the flat settings of one ViT training: Run 1's, with an arm's changes."""
-    settings = {key: getattr(config, key) for key in MODEL_KEYS + TRAINING_KEYS}
-    settings["precision"] = config.precision
-    depth, width, stride = (changes.pop(f"{name}_factor", 1.0) for name in ("depth", "width", "stride"))
-    settings |= changes
-    settings["num_layers"] = max(1, round(settings["num_layers"] * depth))
-    heads = settings["num_heads"]
-    settings["hidden_size"] = max(heads, round(settings["hidden_size"] * width / heads) * heads)
-    settings["stride"] = max(1, round(settings["patch_size"] * stride))
-    return settings
-
-
-def model_config(settings: dict[str, Any], pixels: int) -> ViTConfig:
-    """Return the model of a point for spectra of `pixels` pixels."""
-    chosen = {key: settings[key] for key in (*MODEL_KEYS, "stride")}
-    return ViTConfig(input_length=pixels, predict_sigma=settings["loss"] == "gaussian_nll", **chosen)
+def vit_settings(
+    config: VitScalingConfig, *, depth_factor: float = 1, width_factor: float = 1, stride_factor: float = 1, **changes: Any
+) -> VitSettings:  # fmt: skip
+    """Return the settings of one ViT training: Run 1's, with an arm's changes."""
+    chosen = {f.name: getattr(config, f.name) for f in fields(VitSettings) if f.name != "stride"} | changes
+    heads = chosen["num_heads"]
+    return VitSettings(**chosen | {
+        "betas": tuple(chosen["betas"]),
+        "num_layers": max(1, round(chosen["num_layers"] * depth_factor)),
+        "hidden_size": max(heads, round(chosen["hidden_size"] * width_factor / heads) * heads),
+        "stride": max(1, round(chosen["patch_size"] * stride_factor)),
+    })  # fmt: skip
 
 
 def points(config: VitScalingConfig) -> list[Point]:
@@ -214,7 +205,7 @@ def _ablations(config: VitScalingConfig) -> list[Point]:
         return []
     n, epochs = config.ablation_size, config.ablation_epochs
     arms = ["run_1", *(name for name in config.ablations if name != "run_1")]
-    return [_vit(config, "fixed", n, epochs, group="ablation", arm=arm, changes=ARMS[arm]) for arm in arms]
+    return [_vit(config, "fixed", n, epochs, group="ablation", arm=arm) for arm in arms]
 
 
 def _noise_sweep(config: VitScalingConfig) -> list[Point]:
@@ -224,15 +215,17 @@ def _noise_sweep(config: VitScalingConfig) -> list[Point]:
 
 def _vit(
     config: VitScalingConfig, protocol: str, n: int, epochs: int, *, seed: int | None = None, noise_level: float | None = None,
-    group: str = "ladder", arm: str = "run_1", changes: dict[str, Any] | None = None,
+    group: str = "ladder", arm: str = "run_1",
 ) -> Point:  # fmt: skip
-    level = config.noise_level if noise_level is None else noise_level
-    settings = vit_settings(config, **(changes or {}))
-    return Point("vit", protocol, n, config.seed if seed is None else seed, level, epochs, settings, group, arm)
+    seed, level = (config.seed if seed is None else seed), (config.noise_level if noise_level is None else noise_level)
+    changes = {"precision": "auto"} | ARMS[arm]
+    precision = changes.pop("precision")
+    return Point("vit", protocol, n, seed, level, epochs, vit_settings(config, **changes), group, arm, precision)
 
 
 def _baseline(config: VitScalingConfig, model: str, protocol: str, n: int) -> Point:
     keys = {"lightgbm": ("leaves", "rates", "rounds", "features", "bins"), "ridge": ("alphas",)}[model]
-    settings: dict[str, Any] = {key: getattr(config, f"{model}_{key}") for key in keys}
+    found = {key: getattr(config, f"{model}_{key}") for key in keys}
+    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
     settings["copies"] = config.baseline_copies if protocol == "fresh" else 1
     return Point(model, protocol, n, config.seed, config.noise_level, 0, settings)

@@ -10,14 +10,13 @@ import torch
 from scipy import stats
 
 from lib import metrics
+from lib.data.views import chunks, observe
 from lib.fisher import r2_ceiling
 from lib.models.vit import SpectrumViT
+from lib.steps.vit import PREDICT_BATCH, load, predict
 from lib.studies.vit_scaling import scaling
-from lib.studies.vit_scaling.baselines import chunks
 from lib.studies.vit_scaling.config import Point
-from lib.studies.vit_scaling.data import observe
-from lib.studies.vit_scaling.points import Sweep, load, read
-from lib.studies.vit_scaling.training import PREDICT_BATCH, predict
+from lib.studies.vit_scaling.points import Sweep, read
 
 COVERAGE = (0.5, 0.683, 0.9, 0.954)
 NUISANCE = 3  # the smaller set of free labels: t_eff, log_g, m_h

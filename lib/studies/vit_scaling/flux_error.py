@@ -6,8 +6,8 @@ import torch
 from scipy import stats
 
 from lib import metrics
+from lib.data.views import observe
 from lib.studies.vit_scaling.config import Point
-from lib.studies.vit_scaling.data import observe
 from lib.studies.vit_scaling.evaluate import Results
 from lib.studies.vit_scaling.scaling import LEVELS
 

@@ -1,63 +1,81 @@
-"""Compute the sweep points: each a cached, resumable job that leaves its predictions on the fixed test set."""
+"""The sweep points of a config: each a step, cached and resumable, that leaves its predictions on the fixed test set."""
 
-import json
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 import yaml
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from lib import paths
+from lib import files, paths
 from lib.data.grid import SpectralGrid
-from lib.data.views import First
-from lib.files import read_json, replacing, write_json, write_text
+from lib.files import read_json, write_text
 from lib.progress import Progress
-from lib.runs import cached, is_cached, rank
 from lib.runtime import Runtime
-from lib.studies.vit_scaling.baselines import ROWS, chunks, ridge_path, search_lightgbm
-from lib.studies.vit_scaling.config import Point, VitScalingConfig, model_config, points
-from lib.studies.vit_scaling.data import Sets, data_key, fingerprint, open_grid, open_sets
-from lib.studies.vit_scaling.training import PREDICT_BATCH, load, logger, predict, train_vit
+from lib.steps import Step
+from lib.steps.baselines import RidgeSpec, TreesSpec, fit_lightgbm, fit_ridge
+from lib.steps.splits import FileSplits, GridSplits, Sets, open_grid, open_sets
+from lib.steps.vit import VitSpec, train_vit
+from lib.studies.vit_scaling.config import Point, VitScalingConfig, points
 
-STEP = "vit_scaling"
-TRAINING_ONLY = ("devices", "num_nodes", "strategy", "deterministic", "compile_model")
+TRAINING_ONLY = ("devices", "num_nodes", "strategy", "deterministic", "compile_model", "logger")
+
+
+def splits(config: VitScalingConfig) -> GridSplits | FileSplits:
+    """Return what the spectra of a run are: as many training rows as its largest point needs; its files must exist."""
+    shared = {name: getattr(config, name) for name in ("label", "n_val", "n_test", "noise_level", "seed")}
+    shared |= {"n_train": config.n_max, "window_aa": tuple(config.window_aa), "multiple": config.patch_size}
+    if not config.train_path:
+        shared |= {"noise_preset": config.noise_preset, "error_source": config.error_source, "path": config.grid_path}
+        return GridSplits(open_grid(config.grid_path).fingerprint, **shared)
+    *train, val, test = (_located(config, name) for name in (*config.train_path, config.val_path, config.test_path))
+    named = {"train": tuple(map(str, train)), "val": str(val), "test": str(test)}
+    return FileSplits(files.fingerprint(*train, val, test), **shared, mode=config.data_mode, **named)
+
+
+def fingerprint(config: VitScalingConfig) -> str:
+    """Return the fingerprint of the grid or of the users' files."""
+    return splits(config).fingerprint
+
+
+def _located(config: VitScalingConfig, name: str) -> Path:
+    """Return the absolute path of a data file, relative to `data_dir` where that is given; it must exist."""
+    path = paths.resolve(f"{config.data_dir}/{name}" if config.data_dir else name)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; it is named by train_path, val_path, test_path or data_dir")
+    return path
 
 
 class Sweep:
-    """Every point of a config, computed or found in the cache; spectra are opened when a point first needs them."""
+    """Every point of a config, computed or found in the cache."""
 
     def __init__(self, config: VitScalingConfig, runtime: Runtime) -> None:
         self.config, self.runtime = config, runtime
-        self.points = points(config)
-        self.data = fingerprint(config)
-        self._sets: dict[float, Sets] = {}
+        self.points, self.data = points(config), splits(config)
 
     @property
     def grid(self) -> SpectralGrid | None:
         """The whole grid that spectra come from; None where they come from files."""
         return None if self.config.train_path else open_grid(self.config.grid_path)
 
-    def sets(self, noise_level: float | None = None) -> Sets:
-        """Return the spectra at a noise factor."""
-        level = self.config.noise_level if noise_level is None else noise_level
-        if level not in self._sets:
-            self._sets[level] = open_sets(self.config, self.runtime.device, noise_level=level)
-        return self._sets[level]
+    def sets(self) -> Sets:
+        """Return the spectra at the config's noise factor, with all training rows."""
+        return open_sets(self.data, self.runtime.device)
 
     def folder(self, point: Point) -> Path:
         """Return the folder of a finished point, computing it first where the cache does not have it."""
-        return cached(STEP, partial(self._compute, point), force=self.config.force, **self._key(point))
+        made, *given = self.call(point)
+        return made(*given, force=self.config.force)
 
     def run(self, indices: Sequence[int] | None = None) -> list[Path]:
         """Compute points (default: all) with progress; return their folders."""
+        if self.config.train_path:  # a file with too few rows is told before anything is trained
+            open_sets(replace(self.data, mode="stream"), self.runtime.device)
         chosen = [self.points[i] for i in (range(len(self.points)) if indices is None else indices)]
         with Progress("sweep points", len(chosen)) as bar:
             folders = []
@@ -68,7 +86,8 @@ class Sweep:
 
     def share(self, k: int, of: int) -> list[int]:
         """Return the k-th of `of` shares of about equal cost, as numbers of points; equal trainings appear once."""
-        distinct = {json.dumps(self._key(p)["config"], sort_keys=True): i for i, p in reversed(list(enumerate(self.points)))}
+        places = [made.folder(*given) for made, *given in map(self.call, self.points)]
+        distinct = {place: i for i, place in reversed(list(enumerate(places)))}
         return sorted(distinct.values(), key=lambda i: (-_cost(self.points[i]), i))[k - 1 :: of]
 
     def run_in_processes(self) -> list[Path]:
@@ -94,84 +113,27 @@ class Sweep:
         """Return one row per point: index, group, arm, model, protocol, n_train, seed, noise_level, done."""
         names = ("group", "arm", "model", "protocol", "n_train", "seed", "noise_level")
         rows = [{name: getattr(p, name) for name in names} for p in self.points]
-        done = [is_cached(STEP, partial(self._compute, p), **self._key(p)) for p in self.points]
+        done = [made.done(*given) for made, *given in map(self.call, self.points)]
         return pd.DataFrame(rows).assign(done=done).rename_axis("index").reset_index()
 
-    def _key(self, point: Point) -> dict[str, Any]:
-        config = {"point": point.key(), "spectra": data_key(self.config)}
-        config["training"] = {name: getattr(self.config, name) for name in TRAINING_ONLY}
-        return {"config": config, "runtime": self._runtime(point), "data": self.data}
-
-    def _runtime(self, point: Point) -> Runtime:
-        wanted = point.settings.get("precision", "auto")
-        precision = self.runtime.precision if wanted == "auto" else wanted
-        return replace(self.runtime, seed=point.seed, precision=precision)
-
-    def _compute(self, point: Point, folder: Path) -> None:
-        if rank() and point.model != "vit":
-            return  # only the networks are trained by several processes together
-        sets, began = self.sets(point.noise_level), time.monotonic()
-        train = sets.first(point.n_train)
-        work = {"vit": _vit, "ridge": _ridge, "lightgbm": _lightgbm}[point.model]
-        found = work(point, folder, train, sets, self._runtime(point), self.config)
-        if rank():
-            return
-        with replacing(folder / "predictions.safetensors") as path:
-            save_file({name: value.float().cpu().contiguous() for name, value in found.pop("predictions").items()}, path)
-        write_json(folder / "point.json", {"seconds": time.monotonic() - began, **found})
+    def call(self, point: Point) -> tuple[Step, Any, Runtime]:
+        """Return the step of a point with its spec and what it is computed on."""
+        config, model = self.config, point.model
+        data = replace(self.data, n_train=point.n_train, noise_level=point.noise_level)
+        runtime = self.runtime if point.precision == "auto" else replace(self.runtime, precision=point.precision)
+        if model != "vit":
+            made, kind = {"ridge": (fit_ridge, RidgeSpec), "lightgbm": (fit_lightgbm, TreesSpec)}[model]
+            return made, kind(data, point.seed, **point.settings), runtime
+        options = {name: getattr(config, name) for name in TRAINING_ONLY}
+        return train_vit, VitSpec(data, point.seed, point.epochs, point.protocol == "fresh", point.settings, **options), runtime
 
 
 def _cost(point: Point) -> float:
     """Return about how long a point takes, in arbitrary units: it balances the shares."""
-    passes = {"vit": point.epochs, "lightgbm": 3 * point.settings.get("copies", 1), "ridge": 0.3}[point.model]
+    passes = point.epochs or {"lightgbm": 3 * point.settings["copies"], "ridge": 0.3}[point.model]
     return point.n_train * passes
-
-
-def _vit(point: Point, folder: Path, train: First, sets: Sets, runtime: Runtime, config: VitScalingConfig) -> dict:
-    settings = point.settings
-    trainer: dict[str, Any] = {"logger": logger(config.logger, folder)}
-    if config.devices > 1 or config.num_nodes > 1:
-        trainer |= {"devices": config.devices, "num_nodes": config.num_nodes, "strategy": config.strategy}
-    model, scaler = train_vit(
-        folder, train, sets.val, model_config(settings, len(sets.wave)), settings, epochs=point.epochs,
-        fresh=point.protocol == "fresh", runtime=runtime, trainer=trainer, compiled=config.compile_model,
-    )  # fmt: skip
-    if rank():
-        return {}
-    out: dict[str, torch.Tensor] = {}
-    for name, part in (("train", train), ("val", sets.val), ("test", sets.test)):
-        few = First(part, min(len(part), len(sets.test)))
-        found = [predict(model, scaler, flux, precision=runtime.precision) for flux, _ in chunks(few, rows=PREDICT_BATCH)]
-        out[name] = torch.cat([label for label, _ in found])
-        if found[0][1] is not None:
-            out[f"{name}_sigma"] = torch.cat([sigma for _, sigma in found])
-    return {"predictions": out, "label_scale": scaler.scale[0], **read_json(folder / "training.json")}
-
-
-def _ridge(point: Point, folder: Path, train: First, sets: Sets, runtime: Runtime, config: VitScalingConfig) -> dict:
-    probe, search = ridge_path(train, sets.val, point.settings["alphas"], point.settings["copies"])
-    probe.save(folder / "ridge.json")
-    return {"predictions": _apply(probe.predict, train, sets), "search": search}
-
-
-def _lightgbm(point: Point, folder: Path, train: First, sets: Sets, runtime: Runtime, config: VitScalingConfig) -> dict:
-    booster, search = search_lightgbm(train, sets.val, seed=point.seed, threads=runtime.threads, **point.settings)
-    booster.save_model(folder / "lightgbm.txt")
-    found = _apply(lambda x: torch.from_numpy(booster.predict(x.cpu().numpy()))[:, None], train, sets)
-    return {"predictions": found, "search": search}
-
-
-def _apply(predictor, train: First, sets: Sets) -> dict[str, torch.Tensor]:
-    """Return predictions of a baseline on validation, test and as many training rows."""
-    few = First(train, min(len(train), max(ROWS, len(sets.test))))
-    parts = {"train": few, "val": sets.val, "test": sets.test}
-    found = {name: torch.cat([predictor(flux).float().cpu() for flux, _ in chunks(part)]) for name, part in parts.items()}
-    return found | {"train": found["train"][: len(sets.test)]}
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Return what a point measured and predicted."""
     return read_json(folder / "point.json"), load_file(folder / "predictions.safetensors")
-
-
-__all__ = ["STEP", "Sweep", "load", "read"]

@@ -1,8 +1,9 @@
-"""Train one ViT of the study: loss, optimiser, schedule, and what it leaves in its folder."""
+"""Step: one ViT trained on spectra. Its loss, optimiser, schedule, and what it leaves in its folder."""
 
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from torch import Tensor, nn
 from lib import metrics
 from lib.data.batches import Source, SpectraBatches
 from lib.data.labels import LabelScaler
+from lib.data.views import chunks, observe
 from lib.files import read_json, write_csv, write_json
 from lib.legible import legible
 from lib.losses.regression import loss_on_batch
 from lib.models.vit import SpectrumViT, ViTConfig, load_pretrained, save_pretrained
 from lib.runtime import Runtime, rank
-from lib.studies.vit_scaling.data import observe
+from lib.steps import place, step
+from lib.steps.splits import FileSplits, GridSplits, Sets, leave, open_sets, shown
 from lib.train import Task, fit
 
 SCALING_ROWS = 4096  # training rows whose pixels set the input scaling
@@ -26,45 +29,105 @@ PREDICT_BATCH = 512
 FIELDS = ("noisy", "labels", "sigma")
 
 
-def train_vit(
-    folder: Path, train: Source, val: Source, config: ViTConfig, settings: dict[str, Any], *, epochs: int, fresh: bool,
-    runtime: Runtime, trainer: dict[str, Any] | None = None, compiled: bool = False,
-) -> tuple[SpectrumViT, LabelScaler]:  # fmt: skip
-    """Train on a source, keep the epoch of best validation MAE, write model, scaler, history and sizes into `folder`.
+@dataclass(frozen=True)
+class VitSettings:
+    """The model, but for the pixels that it reads, and its training; parameters of `vit_scaling` of the same names."""
 
-    settings  the flat settings of a point (`config.vit_settings`);  fresh: new noise every epoch instead of one draw
-    trainer   further arguments of Lightning's Trainer
-    """
-    scaler = LabelScaler.fit(train.labels.cpu(), ("label",), settings["label_norm"])
-    model = _new_model(config, settings, train, runtime)
-    batches = SpectraBatches(
-        train,
-        batch_size=settings["batch_size"],
-        seed=runtime.seed,
-        shuffle=True,
-        fresh=fresh,
-        fields=("noisy", "labels", "sigma"),
-    )
-    held = SpectraBatches(val, batch_size=PREDICT_BATCH, fields=FIELDS, rank=0, world=1)  # every rank scores all of it
-    if compiled:
+    patch_size: int
+    stride: int
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    tokenizer: str
+    pos_encoding: str
+    pooling: str
+    init: str
+    dropout: float
+    input_scaling: str  # pixel, none
+    loss: str
+    label_norm: str
+    lr: float
+    min_lr: float
+    weight_decay: float
+    betas: tuple[float, float]
+    batch_size: int
+    schedule: str  # cosine, constant
+    warmup_steps: int
+    clip: float  # 0: off
+    patience: int
+
+
+@dataclass(frozen=True)
+class VitSpec:
+    """A training: fresh draws new noise every epoch instead of one draw; devices and nodes share every batch."""
+
+    data: GridSplits | FileSplits
+    seed: int
+    epochs: int
+    fresh: bool
+    settings: VitSettings
+    deterministic: bool = True
+    compile_model: bool = False
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    logger: str = place(default="none")  # what it writes is read by nobody here
+
+
+def model_config(settings: VitSettings, pixels: int) -> ViTConfig:
+    """Return the model for spectra of `pixels` pixels."""
+    chosen = {f.name: getattr(settings, f.name) for f in fields(ViTConfig) if hasattr(settings, f.name)}
+    return ViTConfig(input_length=pixels, predict_sigma=settings.loss == "gaussian_nll", **chosen)
+
+
+@step
+def train_vit(spec: VitSpec, folder: Path, runtime: Runtime) -> None:
+    """Train, keep the epoch of best validation MAE, and leave model, scaler, history, sizes and predictions."""
+    torch.use_deterministic_algorithms(spec.deterministic, warn_only=runtime.device.type == "cuda")
+    sets = open_sets(spec.data, runtime.device)
+    model, scaler = fit_vit(spec, sets, folder, runtime)
+    if rank():
+        return  # rank 0 writes
+    out: dict[str, Tensor] = {}
+    for name, part in shown(sets).items():
+        found = [predict(model, scaler, flux, precision=runtime.precision) for flux, _ in chunks(part, rows=PREDICT_BATCH)]
+        out[name] = torch.cat([label for label, _ in found])
+        if found[0][1] is not None:
+            out[f"{name}_sigma"] = torch.cat([sigma for _, sigma in found])
+    leave(folder, out, label_scale=scaler.scale[0], **read_json(folder / "training.json"))
+
+
+def fit_vit(spec: VitSpec, sets: Sets, folder: Path, runtime: Runtime) -> tuple[SpectrumViT, LabelScaler]:
+    """Train on the sets and write model, scaler, history and sizes into `folder`."""
+    settings, train = spec.settings, sets.train
+    scaler = LabelScaler.fit(train.labels.cpu(), ("label",), settings.label_norm)
+    model = _new_model(settings, train, runtime)
+    options = {"batch_size": settings.batch_size, "seed": runtime.seed, "shuffle": True, "fresh": spec.fresh, "fields": FIELDS}
+    batches = SpectraBatches(train, **options)
+    held = SpectraBatches(sets.val, batch_size=PREDICT_BATCH, fields=FIELDS, rank=0, world=1)  # every rank scores all of it
+    if spec.compile_model:
         model.compile()
     task = Task(
-        model, _loss(settings, scaler), _optimizers(settings, epochs * len(batches), runtime.precision),
+        model, _loss(settings, scaler), _optimizers(settings, spec.epochs * len(batches), runtime.precision),
         predict=_predict(scaler), metrics={"r2": metrics.r2, "mae": metrics.mae},
     )  # fmt: skip
+    many = ("devices", "num_nodes", "strategy") if spec.devices > 1 or spec.num_nodes > 1 else ()
     began = time.monotonic()
-    _reset_peak(runtime.device)
+    if runtime.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(runtime.device)
     fitted = fit(
-        task, batches, held, folder=folder, epochs=epochs, runtime=runtime, monitor="val_mae", patience=settings["patience"],
-        clip=settings["clip"] or None, name=f"ViT n={len(train)}", **trainer or {},
+        task, batches, held, folder=folder, epochs=spec.epochs, runtime=runtime, monitor="val_mae", patience=settings.patience,
+        clip=settings.clip or None, name=f"ViT n={len(train)}", logger=logger(spec.logger, folder),
+        **{name: getattr(spec, name) for name in many},
     )  # fmt: skip
     if rank():
-        return model, scaler  # rank 0 writes
+        return model, scaler
     write_csv(folder / "history.csv", fitted.history)
     rate = len(train) * len(fitted.history) / fitted.seconds
     speed = {"seconds": time.monotonic() - began, "spectra_per_s": rate, "peak_mib": _peak(runtime.device)}
-    write_json(folder / "training.json", _size(model) | speed | {"best_epoch": fitted.best_epoch})
-    save(folder, model, scaler, {"settings": settings})
+    size = {"parameters": sum(p.numel() for p in model.parameters())}
+    write_json(folder / "training.json", size | speed | {"best_epoch": fitted.best_epoch})
+    save(folder, model, scaler, {"settings": asdict(settings) | {"precision": runtime.precision}})
     return model, scaler
 
 
@@ -80,8 +143,8 @@ def pixel_statistics(train: Source) -> tuple[Tensor, Tensor]:
     return mean.float(), torch.where(scale > 1e-9 * mean.abs(), scale, torch.ones_like(scale)).float()
 
 
-def _loss(settings: dict[str, Any], scaler: LabelScaler) -> Callable:
-    compute = loss_on_batch(settings["loss"])
+def _loss(settings: VitSettings, scaler: LabelScaler) -> Callable:
+    compute = loss_on_batch(settings.loss)
 
     def loss(model: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         noisy, labels, sigma = batch
@@ -98,8 +161,8 @@ def _predict(scaler: LabelScaler) -> Callable:
     return predict
 
 
-def _optimizers(settings: dict[str, Any], steps: int, precision: str) -> Callable:
-    floor, warmup, cosine = settings["min_lr"] / settings["lr"], settings["warmup_steps"], settings["schedule"] == "cosine"
+def _optimizers(settings: VitSettings, steps: int, precision: str) -> Callable:
+    floor, warmup, cosine = settings.min_lr / settings.lr, settings.warmup_steps, settings.schedule == "cosine"
 
     def factor(step: int) -> float:
         """Return the rate over its maximum: linear warm-up, then cosine annealing to the floor, step by step."""
@@ -108,8 +171,8 @@ def _optimizers(settings: dict[str, Any], steps: int, precision: str) -> Callabl
         return rise * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * part)) if cosine else 1.0)
 
     def build(model: nn.Module) -> dict[str, Any]:
-        options = {"lr": settings["lr"], "betas": tuple(settings["betas"]), "weight_decay": settings["weight_decay"]}
-        fused = precision == "32-true" or not settings["clip"]  # Lightning clips no fused optimiser under mixed precision
+        options = {"lr": settings.lr, "betas": settings.betas, "weight_decay": settings.weight_decay}
+        fused = precision == "32-true" or not settings.clip  # Lightning clips no fused optimiser under mixed precision
         optimizer = torch.optim.AdamW(model.parameters(), **options, fused=fused or None)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -131,20 +194,11 @@ def logger(kind: str, folder: Path) -> Logger | bool:
         raise ValueError(f"'logger' is {kind!r}, but its package is not installed: pip install {kind}") from error
 
 
-def _new_model(config: ViTConfig, settings: dict[str, Any], train: Source, runtime: Runtime) -> SpectrumViT:
-    model = SpectrumViT(config, seed=runtime.seed).to(runtime.device)
-    if settings["input_scaling"] == "pixel":
+def _new_model(settings: VitSettings, train: Source, runtime: Runtime) -> SpectrumViT:
+    model = SpectrumViT(model_config(settings, len(train.wave)), seed=runtime.seed).to(runtime.device)
+    if settings.input_scaling == "pixel":
         model.set_input_scaling(*pixel_statistics(train))
     return model
-
-
-def _size(model: nn.Module) -> dict[str, int]:
-    return {"parameters": sum(p.numel() for p in model.parameters())}
-
-
-def _reset_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _peak(device: torch.device) -> float | None:
