@@ -24,7 +24,7 @@ from lib.models.heads import MLPHead, Standardised
 from lib.models.mdn import MDN, MDNConfig
 from lib.models.shared_latent import SharedLatentConfig, SharedLatentDenoiser
 from lib.models.vit import SpectrumViT, ViTConfig
-from lib.noise2noise.training import save_model
+from lib.steps.noise2noise import save_model
 from lib.steps.opamp.bench import Inputs
 from lib.steps.opamp.classical import Linear
 from lib.steps.opamp.spec import Arm
@@ -154,10 +154,10 @@ def n2n(folder):
     return folder
 
 
-def brain(folder, change=lambda a, b: (a, b)):
+def brain(folder, change=lambda a, b: (a, b), every=10):
     """Write a small pair of stacks as folders a/ and b/."""
     images = load_images()
-    stacks = (1000 * images.a[40:120:10], 1000 * images.b[40:120:10])
+    stacks = (1000 * images.a[40:120:every], 1000 * images.b[40:120:every])
     for side, stack in zip("ab", change(*stacks), strict=True):
         (folder / side).mkdir(parents=True, exist_ok=True)
         np.save(folder / side / "one.npy", stack)

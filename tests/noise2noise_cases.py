@@ -5,8 +5,8 @@ import torch
 
 from lib.data.images import load
 from lib.models.shared_latent import SharedLatentConfig, SharedLatentDenoiser
-from lib.noise2noise.training import save_model
 from lib.runtime import Runtime
+from lib.steps.noise2noise import save_model
 from lib.studies import noise2noise as study
 
 IMAGES = load().take(np.arange(60, 66))

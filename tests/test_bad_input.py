@@ -40,10 +40,10 @@ from lib.inverse import spec
 from lib.inverse.model import InverseModel
 from lib.models import blindspot
 from lib.models.vit import load_pretrained as load_vit
-from lib.noise2noise.training import load_model as load_n2n
 from lib.render.__main__ import main as render_main
 from lib.report.publish import open_staging
 from lib.runtime import choose_device, choose_precision, start
+from lib.steps.noise2noise import load_model as load_n2n
 from lib.steps.splits import open_sets
 from lib.studies.latent_extraction.config import LatentExtractionConfig as Latents
 from lib.studies.mlp_head.config import MLPHeadConfig as Head

@@ -12,13 +12,13 @@ from scipy.ndimage import gaussian_filter
 
 from lib import paths
 from lib.data.images import add_noise, noisy_median
-from lib.noise2noise.recipes import RECIPES, recipe
 from lib.plots import noise2noise as plots
 from lib.report import reported
 from lib.studies import noise2noise as study
 from lib.studies.noise2noise import measure
 from lib.studies.noise2noise.classical import denoise, evaluate_classical
 from lib.studies.noise2noise.diagnose import symptoms
+from lib.studies.noise2noise.recipes import RECIPES, recipe
 from lib.studies.noise2noise.study import points, roughness
 
 

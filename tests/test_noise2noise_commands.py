@@ -12,7 +12,7 @@ from noise2noise_cases import IMAGES, run, saved
 
 from lib import paths
 from lib.data.images import object_mask, scale_of
-from lib.noise2noise.training import load_model
+from lib.steps.noise2noise import load_model
 from lib.studies import noise2noise as study
 from lib.studies.noise2noise.__main__ import main
 

@@ -9,14 +9,17 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from noise2noise_cases import RUNTIME, TINY, run
+from bad_cases import brain
+from noise2noise_cases import IMAGES, RUNTIME, TINY, run
+from step_cases_noise2noise import spec
 
 from lib import paths
-from lib.noise2noise import training
-from lib.noise2noise.recipes import RECIPES
+from lib.steps import noise2noise as training
 from lib.studies import noise2noise as study
 from lib.studies.noise2noise.__main__ import main
 from lib.studies.noise2noise.study import points
+
+SWEEPS = [name for name in study.Config.model_fields if name.startswith("sweep_")]
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +33,42 @@ def test_training_is_repeatable_and_found_in_the_cache():
     forced = run(force=True)[2].trained[0]
     pd.testing.assert_frame_equal(forced.history, first.history)
     assert sorted(first.snapshots) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"crop": 64}, {"reconstruction": "rss"}, {"pairs": "same_contrast"}, {"max_shift_px": 2.0}, {"n_test": 3}, {"devices": 2}],
+)
+def test_how_the_images_are_read_and_split_is_part_of_the_key(tmp_path, change):
+    images, there = brain(tmp_path / "here", every=4), brain(tmp_path / "there", every=4)
+    given = {"n_train": 2, "n_val": 1, "n_test": 2}
+    usual, moved, other = (
+        spec(**given | c) for c in ({"data_dir": str(images)}, {"data_dir": str(there)}, {"data_dir": str(images)} | change)
+    )
+    folders = [training.train_shared_latent.folder(one, RUNTIME) for one in (usual, moved, other)]
+    assert folders[0] == folders[1] != folders[2]
+    assert training.open_images(other.images)[0].a.shape[1:] == ((64, 64) if "crop" in change else IMAGES.a.shape[1:])
+
+
+def test_images_that_changed_since_they_were_described_are_refused(tmp_path):
+    described = spec(data_dir=str(brain(tmp_path, every=4)), n_train=2, n_val=1)
+    brain(tmp_path, lambda a, b: (a[::-1], b[::-1]))
+    training.open_images.cache_clear()
+    with pytest.raises(ValueError, match="the files are not those of fingerprint sha256"):
+        training.train_shared_latent(described, RUNTIME)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_sweep_of_the_parameters_is_trained(name):
+    rows = points(study.Config.checked(TINY | {name: [1]}))
+    assert set(rows.sweep) == {"main", name.removeprefix("sweep_").replace("noise", "noise_sigma")}
+
+
+def test_the_diagnose_command_trains_no_sweep(tmp_path):
+    params = tmp_path / "p.yaml"
+    params.write_text(yaml.safe_dump(TINY | {"epochs": 1, "device": "cpu"} | {name: [1] for name in SWEEPS}), encoding="utf8")
+    assert main(["diagnose", "--params", str(params)]).startswith("pure_noise2noise:")
+    assert len(list((paths.RUNS / "train_shared_latent").glob("*/complete.json"))) == 1
 
 
 def test_the_stages_of_progressive_training_are_one_curve_and_the_second_starts_from_the_first():
@@ -104,7 +143,7 @@ def test_two_processes_train_what_one_does(tmp_path, config):
         done = subprocess.run(words, capture_output=True, text=True, env=env, timeout=240, check=False)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("1 of 1 trainings")
-        history = next((tmp_path / str(devices) / "noise2noise").glob("*/history.csv"))
+        history = next((tmp_path / str(devices) / "train_shared_latent").glob("*/history.csv"))
         assert (history.parent / "complete.json").is_file()
         found.append(pd.read_csv(history))
     of_a_batch = ["train_latent_std", "train_content_ratio"]  # no mean over rows: each process has its own batch's
@@ -124,7 +163,7 @@ def test_every_configuration_sweep_and_plan_of_the_full_profile_trains_and_is_ju
         "device": "cpu",
     }
     config = study.Config.checked(full | tiny | {"out_dir": str(tmp_path)})
-    assert set(config.configs) == set(RECIPES)
+    assert set(config.configs) == set(study.RECIPES)
     data = study.prepare(config)
     trained = study.train(config, data, RUNTIME)
     assert len(trained) == len(points(config))
@@ -141,7 +180,7 @@ def test_every_configuration_sweep_and_plan_of_the_full_profile_trains_and_is_ju
     assert study.best_gap(scored, "progressive", ["pure_noise2noise", "extreme_denoising"], "psnr_db").low is not None
     table = study.sweep_table(study.summary(scored))
     assert set(table.seeds) == {3}
-    assert set(table.sweep) == {"noise_sigma", "recon", "content", "latent", "edge"}
+    assert set(table.sweep) == {"noise_sigma", "recon", "content", "latent", "edge", "cross"}
 
 
 def test_parts_of_a_run_share_its_trainings_and_the_study_finds_them(tmp_path):
@@ -149,8 +188,8 @@ def test_parts_of_a_run_share_its_trainings_and_the_study_finds_them(tmp_path):
     params.write_text("profile: smoke\nn_train: 4\nepochs: 1\nfeatures: [4]\nnum_threads: 1\ndevice: cpu\n", encoding="utf8")
     said = [main(["run", "--params", str(params), "--part", f"{k}/2"]) for k in (1, 2)]
     assert all(text.startswith("1 of 2 trainings") for text in said)
-    cached = sorted((paths.RUNS / "noise2noise").glob("*/complete.json"))
+    cached = sorted((paths.RUNS / "train_shared_latent").glob("*/complete.json"))
     config = study.Config.load(params)
     study.train(config, study.prepare(config), RUNTIME)
-    assert sorted((paths.RUNS / "noise2noise").glob("*/complete.json")) == cached
+    assert sorted((paths.RUNS / "train_shared_latent").glob("*/complete.json")) == cached
     assert len(cached) == 2

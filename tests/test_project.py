@@ -19,15 +19,14 @@ LAYERS = {  # who may import whom; every layer may import the lowest
     "calibration": set(),
     "train": {"runtime", "runs"}, "data": {"runtime", "runs", "train"}, "probes": {"runtime", "runs"}, "fisher": {"runtime", "data"},
     "inverse": {"runtime", "runs", "data", "models", "losses"},
-    "noise2noise": {"runtime", "runs", "data", "models", "losses", "train"},
     "denoising": {"runtime", "runs", "data", "models", "losses", "train"}, "latents": {"data", "denoising", "models"},
     "heads": {"runtime", "models", "train"},
     "steps": {
-        "runtime", "data", "models", "losses", "train", "probes", "fisher", "inverse", "noise2noise", "denoising", "latents", "heads",
+        "runtime", "data", "models", "losses", "train", "probes", "fisher", "inverse", "denoising", "latents", "heads",
         "calibration",
     },
     "studies": {
-        "steps", "runtime", "runs", "data", "models", "losses", "train", "probes", "fisher", "inverse", "noise2noise", "denoising",
+        "steps", "runtime", "runs", "data", "models", "losses", "train", "probes", "fisher", "inverse", "denoising",
         "latents", "heads", "calibration",
     },
 }  # fmt: skip

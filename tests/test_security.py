@@ -20,12 +20,12 @@ from lib.data.spectra import SpectraDataset
 from lib.heads import EncoderAndHead  # noqa: F401  (the class that a head's file is read into)
 from lib.models import blindspot
 from lib.models.vit import load_pretrained as load_vit
-from lib.noise2noise.training import load_model
 from lib.render.compare import render_compare
 from lib.render.guard import check_offline, policy
 from lib.render.index import render_index
 from lib.render.page import render, render_failed, script
 from lib.report.display import table_payload
+from lib.steps.noise2noise import load_model
 from lib.steps.opamp.source import load_networks
 from lib.studies.mlp_head.publish import load as load_head
 from lib.studies.opamp_transfer import publish

@@ -1,10 +1,10 @@
 """Does noise leak through the skips of a Noise2Noise network, and what cures it?"""
 
-from lib.noise2noise.recipes import RECIPES
 from lib.studies.noise2noise.config import Config
 from lib.studies.noise2noise.cost import projection, share_of_weights, weights_over
 from lib.studies.noise2noise.diagnose import diagnose
 from lib.studies.noise2noise.publish import publish, reason
+from lib.studies.noise2noise.recipes import RECIPES
 from lib.studies.noise2noise.study import (
     MILESTONES,
     Data,

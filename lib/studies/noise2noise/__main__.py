@@ -5,8 +5,7 @@ import sys
 
 from lib.commands import end
 from lib.data.images.files import SUFFIXES
-from lib.runs import rank
-from lib.runtime import choose_device, start
+from lib.runtime import choose_device, rank, start
 from lib.studies.noise2noise import apply, study
 from lib.studies.noise2noise.config import Config
 from lib.studies.noise2noise.diagnose import diagnose, report
@@ -56,7 +55,7 @@ def main(argv=None):
 
 
 def _diagnose(config, data, runtime):
-    only = config.model_copy(update={f"sweep_{name}": [] for name in ("noise", "recon", "content", "latent", "edge")})
+    only = config.model_copy(update={name: [] for name in Config.model_fields if name.startswith("sweep_")})
     trained = study.train(only, data, runtime)
     return report(diagnose(trained, study.scores(trained, data, runtime), data, study.train_floor(config, data)))
 

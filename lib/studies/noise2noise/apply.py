@@ -13,7 +13,7 @@ from lib.data.images import object_mask, scale_of
 from lib.data.images.files import as_stack, read_array, suffix
 from lib.files import check_output, replacing
 from lib.models.shared_latent import DOMAINS
-from lib.noise2noise.training import load_model
+from lib.steps.noise2noise import load_model
 
 
 def denoise_file(model_dir, source, target, *, domain="a", to="", device="cpu"):

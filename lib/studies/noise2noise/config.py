@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import model_validator
 
 from lib.config import Count, Level, StudyConfig, param
-from lib.noise2noise.recipes import recipe
+from lib.studies.noise2noise.recipes import recipe
 
 
 class Config(StudyConfig):
@@ -83,13 +83,3 @@ class Config(StudyConfig):
                 f"batch_size is {self.batch_size}: it must be a multiple of the {self.devices * self.num_nodes} devices that share it"
             )
         return self
-
-    def trainer(self):
-        """Return Lightning's arguments for several devices; empty for one.
-
-        The weights of a skip that no loss looks at get no gradient, hence `find_unused_parameters`.
-        """
-        if self.devices * self.num_nodes == 1:
-            return {}
-        strategy = "ddp_find_unused_parameters_true" if self.strategy == "auto" else self.strategy
-        return {"devices": self.devices, "num_nodes": self.num_nodes, "strategy": strategy}

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
 from lib.data.images import add_noise, noise_floor, noisy_median
 from lib.metrics import mse
-from lib.noise2noise.training import outputs
+
+OUTPUTS = ("cross_a", "cross_b", "same_a", "same_b")
 
 
 def psnr_db(clean, image, mask):
@@ -103,3 +105,16 @@ def _score(image, change, own, source, i, mask):
         "corr_neighbour": neighbours(whole, mask),
         "noisy_psnr_db": psnr_db(c, x, mask), "noisy_ssim": ssim(c, x, mask),
     }  # fmt: skip
+
+
+@torch.no_grad()
+def outputs(model, noisy_a, noisy_b, device, batch_size=8):
+    """Return {cross_a, cross_b, same_a, same_b}, each (n, H, W) float32, of noisy images (n, H, W)."""
+    model.eval()
+    found = {name: [] for name in OUTPUTS}
+    for start in range(0, len(noisy_a), batch_size):
+        batch = (torch.from_numpy(x[start : start + batch_size, None]).to(device) for x in (noisy_a, noisy_b))
+        out = model(*batch)
+        for name in OUTPUTS:
+            found[name].append(out[name][:, 0].float().cpu().numpy())
+    return {name: np.concatenate(parts) for name, parts in found.items()}

@@ -1,7 +1,7 @@
 """Choose the model that a run publishes, and write all of them."""
 
-from lib.noise2noise.recipes import recipe
-from lib.noise2noise.training import save_model
+from lib.steps.noise2noise import save_model
+from lib.studies.noise2noise.recipes import recipe
 
 LEAKING = ("target", "mixed")
 

@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lib import paths
-from lib.data.images import PairedImages, add_noise, load, noise_floor, split
-from lib.data.images.contrasts import FILE
-from lib.files import fingerprint
+from lib.data.images import PairedImages, add_noise, noise_floor
+from lib.files import read_json
 from lib.metrics import t_interval
-from lib.models.shared_latent import count_parameters
-from lib.noise2noise.recipes import recipe
-from lib.noise2noise.training import OUTPUTS, Point, outputs, train_point
+from lib.models.shared_latent import SharedLatentDenoiser, count_parameters
+from lib.runtime import rank
+from lib.steps import noise2noise as n2n
 from lib.studies.noise2noise.classical import evaluate_classical, tune
-from lib.studies.noise2noise.measure import evaluate
+from lib.studies.noise2noise.measure import OUTPUTS, evaluate, outputs
+from lib.studies.noise2noise.recipes import recipe
 
 MILESTONES = {1: 1.0, 10: 0.5, 20: 0.3}  # epoch: what the document expects of the cross loss
 THRESHOLDS = (0.5, 0.3)
@@ -23,11 +22,16 @@ SCORES = ("psnr_db", "ssim", "detail", "l1", "floor", "leak", "copy", "corr_targ
 
 @dataclass(frozen=True)
 class Data:
-    """The images of a run: all of them, the split, and a fingerprint of the files."""
+    """The images of a run: all of them, the split, and what a training opens them by."""
 
     images: PairedImages
     parts: dict[str, PairedImages]
-    fingerprint: str
+    spec: n2n.ImagesSpec
+
+    @property
+    def fingerprint(self):
+        """The fingerprint of the files."""
+        return self.spec.fingerprint
 
     def table(self):
         """Return slices, z range and object share per part."""
@@ -41,16 +45,21 @@ class Data:
         return pd.DataFrame(rows)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A trained point: the network, one history row per epoch, and the outputs of one validation slice by epoch."""
+
+    model: SharedLatentDenoiser
+    history: pd.DataFrame
+    snapshots: dict[int, np.ndarray]
+    seconds: float
+
+
 def prepare(config):
     """Read, check and split the images that the config names."""
-    images = load(
-        config.data_dir, pairs=config.pairs, reconstruction=config.reconstruction, crop=config.crop,
-        max_shift_px=config.max_shift_px,
-    )  # fmt: skip
-    files = [FILE]
-    if config.data_dir:
-        files = sorted(path for path in paths.resolve(config.data_dir).rglob("*") if path.is_file())
-    return Data(images, split(images, config.n_train, config.n_val, config.n_test), fingerprint(*files))
+    named = {"data_dir", "pairs", "reconstruction", "crop", "max_shift_px", "n_train", "n_val", "n_test"}
+    spec = n2n.ImagesSpec(n2n.images_fingerprint(config.data_dir), **config.model_dump(include=named))
+    return Data(*n2n.open_images(spec), spec)
 
 
 def point(config, name, seed, *, sigma=None, latent=None, **weights):
@@ -59,7 +68,7 @@ def point(config, name, seed, *, sigma=None, latent=None, **weights):
     if config.content_kind != "recipe":
         weights = {"content_kind": config.content_kind} | weights
     used = own.lasting(config.epochs).reweighted(**weights)
-    return Point(
+    return n2n.Point(
         recipe=replace(used, latent=latent or own.latent, alpha=config.alpha),
         noise_sigma=config.noise_sigma if sigma is None else sigma,
         noise_kind=config.noise_kind, augment_sigma=config.augment_sigma, features=tuple(config.features),
@@ -97,12 +106,20 @@ def train(config, data, runtime):
     return rows.assign(seed=[p.seed for p in rows.point], trained=[done[p] for p in rows.point])
 
 
+def training(config, p, data):
+    """Return the spec of the step that trains point p on these images."""
+    return n2n.TrainingSpec(**vars(p), images=data.spec, **config.model_dump(include={"devices", "num_nodes", "strategy"}))
+
+
 def train_one(config, p, data, runtime):
     """Return the trained point p, from the run cache where it is there (None in a process that only helped)."""
-    return train_point(
-        p, data.parts["train"], data.parts["val"], runtime=replace(runtime, seed=p.seed), data=data.fingerprint,
-        force=config.force, trainer=config.trainer(),
-    )  # fmt: skip
+    folder = n2n.train_shared_latent(training(config, p, data), runtime, force=config.force)
+    if rank():
+        return None
+    with np.load(folder / "snapshots.npz", allow_pickle=False) as images:
+        snapshots = {int(epoch): images[epoch] for epoch in images.files}
+    history, seconds = pd.read_csv(folder / "history.csv"), read_json(folder / "fit.json")["seconds"]
+    return Trained(n2n.load_model(folder).to(runtime.device), history, snapshots, seconds)
 
 
 def scores(trained, data, runtime):

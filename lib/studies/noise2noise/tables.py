@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lib.noise2noise.recipes import recipe
+from lib.studies.noise2noise.recipes import recipe
 from lib.studies.noise2noise.study import MILESTONES, points
 
 YES, NO = {"zh": "是", "en": "yes"}, {"zh": "否", "en": "no"}
