@@ -12,10 +12,10 @@ from lib import paths
 from lib.sources import sources
 
 MODULES = sorted(paths.ROOT.glob("lib/**/*.py"))
-LOWEST = {"config", "paths", "files", "metrics", "progress", "sources", "commands", "weights", "legible"}
+LOWEST = {"config", "paths", "files", "metrics", "progress", "sources", "commands", "weights", "legible", "git"}
 LAYERS = {  # who may import whom; every layer may import the lowest
     "runtime": set(), "runs": {"runtime"}, "plots": set(), "report": set(), "render": {"report"}, "pairs": set(), "workflow": set(),
-    "execute": {"render", "report"}, "models": set(), "losses": set(),
+    "execute": {"render", "report"}, "cli": {"execute", "render", "report"}, "models": set(), "losses": set(),
     "calibration": set(),
     "train": {"runtime", "runs"}, "data": {"runtime", "runs", "train"}, "probes": {"runtime", "runs"}, "fisher": {"runtime", "data"},
     "inverse": {"runtime", "runs", "data", "models", "losses"},

@@ -113,6 +113,23 @@ def provenance(results: dict[str, Any]) -> str:
             f"{p['seconds']:.0f} s",
         ],
         [{"zh": "软件版本", "en": "packages"}, packages],
+        *_computed_with(p),
     ]
     head = [{"zh": "项目", "en": "item"}, {"zh": "内容", "en": "content"}]
     return f'<figure class="table provenance" id="provenance">{grid(head, rows, [False, False], sortable=False)}</figure>'
+
+
+def _computed_with(p: dict[str, Any]) -> list[list[Any]]:
+    """Return a row that names the steps whose cached result was computed with other versions than the run's; none where none was."""
+    named = {
+        step: ", ".join(
+            f"{name} {version}" for name, version in versions.items() if p["packages"].get(name, version) != version
+        )
+        for step, versions in p.get("computed_with", {}).items()
+    }
+    said = "; ".join(f"{step}: {other}" for step, other in named.items() if other)
+    return (
+        [[{"zh": "缓存步骤计算时的其他版本", "en": "other versions that cached steps were computed with"}, said]]
+        if said
+        else []
+    )

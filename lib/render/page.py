@@ -18,7 +18,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from lib.files import write_text
-from lib.render.guard import check_offline, policy
+from lib.render.guard import check_offline, policy, sealed
 from lib.render.items import badge, interval, item
 from lib.render.text import both, html
 from lib.report.claims import Criterion
@@ -65,7 +65,7 @@ def write_page(target: Path, template: str, **values: Any) -> None:
         environment().get_template(template).render(css=css(), font=font(), script=script(), policy=policy(script()), **values)
     )
     check_offline(text, str(target), script())
-    write_text(target, text)
+    write_text(target, sealed(text))
 
 
 def read(notebook: Path) -> Page:
