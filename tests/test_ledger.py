@@ -3,13 +3,16 @@
 import ast
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import yaml
 
 from lib import paths
-from lib.evidence import Measured
-from lib.report import ledger
+from lib.evidence import Measured, absent, over_seeds
+from lib.models.blindspot import merge_directions
+from lib.report import HEADER, Report, display, ledger, pair, reported
 from lib.report.claims import Criterion
+from lib.studies.mlp_head import Config
 
 CONFIG = SimpleNamespace(noise_level=0.3)
 CLAIM = {"zh": "高于 {threshold}。", "en": "Above {threshold}.", "holds": ">= 0.5", "metric": "r2"}
@@ -96,6 +99,58 @@ def test_every_default_sentence_can_be_said():
             assert one.fill(**numbers)["zh"].endswith("。")
 
 
+def toy_report(tmp_path, monkeypatch, **claims):
+    """Return a report of a study whose ledger holds these claims, and a list that takes what it shows."""
+    header = dict.fromkeys(HEADER, "—")
+    text = yaml.safe_dump(HEAD | {"header": header, "claims": {k: CLAIM | c for k, c in claims.items()}}, allow_unicode=True)
+    (tmp_path / "mlp_head.yaml").write_text(text, encoding="utf8")
+    load, shown = ledger.load, []
+    monkeypatch.setattr(ledger, "load", lambda study: load(study, tmp_path))
+    monkeypatch.setattr(display, "emit", lambda kind, payload, fallback, **more: shown.append((kind, payload)))
+    load.cache_clear()
+    return Report(Config(out_dir=str(tmp_path / "out"))), shown
+
+
+def test_a_verdict_stands_under_what_was_shown_last_and_names_the_function_that_measured_it(tmp_path, monkeypatch):
+    report, shown = toy_report(tmp_path, monkeypatch, H1={"key": True, "group": "comparison"}, H2={"at": "tab-other"}, H3={})
+    report.table("scores", pd.DataFrame({"r2": [0.6]}), "分数。", "Scores.")
+    verdicts = report.judge(H1=over_seeds([0.6, 0.61, 0.62]), H2=Measured(0.1, seeds=0), H3=absent("b"))
+    assert verdicts == {"H1": "supported", "H2": "refuted", "H3": "not_tested"}
+    first, second, third = report.claims
+    assert (first["anchor"], second["anchor"]) == ("#tab-scores", "#tab-other")
+    assert (first["source"], first["seeds"], first["key"], first["group"]) == ("lib.evidence.over_seeds", 3, True, "comparison")
+    assert "`arms`" in third["why_not"]
+    assert "`arms`" in third["why_not_zh"]
+    assert [kind for kind, _ in shown] == ["table", "claim", "claim", "claim"]
+
+
+def test_the_conclusions_of_the_document_are_listed_and_the_other_claims_are_not(tmp_path, monkeypatch):
+    report, shown = toy_report(tmp_path, monkeypatch, H1={"key": True}, H2={})
+    report.conclusions()
+    assert "**H1** · Above 0.5." in shown[0][1]["en"]
+    assert "H2" not in shown[0][1]["en"]
+
+
+def test_a_claim_that_no_cell_judged_or_that_the_ledger_lacks_is_an_error(tmp_path, monkeypatch):
+    report, _ = toy_report(tmp_path, monkeypatch, H1={})
+    with pytest.raises(ValueError, match="'H9' was not declared"):
+        report.judge(H9=Measured(1.0))
+    with pytest.raises(ValueError, match=r"without a verdict: \['H1'\]"):
+        report.finish(answer=pair("答。", "Answer."), provenance={}, figure="x")
+    report.judge(H1=Measured(1.0))
+    with pytest.raises(ValueError, match="judged twice"):
+        report.judge(H1=Measured(1.0))
+
+
+def test_lines_of_lib_are_shown_from_their_source(tmp_path, monkeypatch):
+    report, shown = toy_report(tmp_path, monkeypatch, H1={})
+    report.code(merge_directions, "两个方向怎样合并。", "How the two directions are merged.")
+    kind, payload = shown[0]
+    assert kind == "code"
+    assert payload["origin"] == "lib.models.blindspot.merge_directions"
+    assert payload["code"].startswith("def merge_directions(")
+
+
 STUDIES = sorted(f.stem for f in (paths.NOTEBOOKS / "claims").glob("*.yaml"))
 
 
@@ -105,7 +160,8 @@ def test_every_ledger_has_three_to_six_conclusions_of_its_document(study):
     assert 3 <= sum(c.key for c in found.claims.values()) <= 6
     assert all(c.group for c in found.claims.values()), "claims are grouped"
     assert all(set(e.get("claims", [])) <= set(found.claims) for e in found.contradictions)
-    ledger.contradictions_of(found.contradictions)
+    for entry in found.contradictions:
+        pair(entry["zh"], entry["en"], **{name: reported(path) for name, path in entry.get("facts", {}).items()})
 
 
 @pytest.mark.parametrize("study", STUDIES)

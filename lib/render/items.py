@@ -8,6 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 from PIL import Image
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
 from lib.render.text import both
 from lib.report.text import number, term
@@ -22,6 +25,7 @@ def item(payload: Payload, image: str = "") -> str:
         "table": table,
         "figure": lambda p: figure(p, image),
         "claim": lambda p: claim(p["claim"]),
+        "code": code,
         "provenance": lambda p: provenance(p["results"]),
     }
     if payload["kind"] not in kinds:
@@ -71,6 +75,17 @@ def shrunk(image: str) -> str:
         buffer, "PNG", optimize=True
     )
     return min(base64.b64encode(buffer.getvalue()).decode("ascii"), image.strip(), key=len)
+
+
+def code(payload: Payload) -> str:
+    """Render lines of lib, folded, with the name that they stand under."""
+    name = f"<code>{escape(payload['origin'])}</code>"
+    return f"<details class=code><summary>{both(payload['caption'])} {name}</summary><pre>{coloured(payload['code'])}</pre></details>"
+
+
+def coloured(text: str) -> str:
+    """Return Python code as HTML with its syntax marked."""
+    return highlight(text, PythonLexer(), HtmlFormatter(nowrap=True))
 
 
 def claim(c: dict[str, Any]) -> str:

@@ -1,6 +1,8 @@
 """The bilingual report of a run: text, tables, figures, claims and facts, and the results.json that they add up to."""
 
+import inspect
 import shlex
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,9 +10,10 @@ import pandas as pd
 
 from lib import paths
 from lib.config import StudyConfig
+from lib.evidence import Measured
 from lib.files import naming, write_csv, write_json
 from lib.progress import LOG, watch
-from lib.report import display
+from lib.report import display, ledger
 from lib.report.claims import Criterion
 from lib.report.failure import on_failure
 from lib.report.publish import open_staging, publish
@@ -25,11 +28,24 @@ HEADER = ("experiment_id", "author", "date", "project", "topic", "mvp", "model_v
 class Report:
     """Collects what a notebook shows and publishes it at the end; until then the last good results stay untouched.
 
-    title, question  texts in both languages (see `pair`)
+    Title, question, header and claims are those of the study's ledger, notebooks/claims/<study>.yaml (see lib.report.ledger).
+    title, question  other texts in both languages (see `pair`)
     header           experiment_id, author, date, project, topic, mvp, model_version of the source document
     """
 
-    def __init__(self, config: StudyConfig, *, title: Pair, question: Pair, header: dict[str, str]) -> None:
+    def __init__(
+        self,
+        config: StudyConfig,
+        *,
+        title: Pair | None = None,
+        question: Pair | None = None,
+        header: dict[str, str] | None = None,
+    ) -> None:
+        self.ledger: dict[str, ledger.Claim] = {}
+        if title is None or question is None or header is None:
+            found = ledger.load(config.study)
+            title, question = found.title.fill(), found.question.fill()
+            header, self.ledger = found.headed(config), found.claims
         missing = [k for k in HEADER if k not in header]
         if missing:
             raise ValueError(f"The header of a report lacks {missing}.")
@@ -37,8 +53,9 @@ class Report:
         self.out = config.out
         self.out.mkdir(parents=True, exist_ok=True)
         self.staging = open_staging(self.out)
-        self.hypotheses: dict[str, Pair] = {}
-        self.marks: dict[str, dict[str, Any]] = {}  # of each hypothesis: key, group
+        self.hypotheses: dict[str, Pair] = {key: claim.text(config) for key, claim in self.ledger.items()}
+        self.marks = {key: {"key": claim.key, "group": claim.group} for key, claim in self.ledger.items()}
+        self.shown = ""  # the last figure or table: what a verdict under it is decided by
         self.claims: list[dict[str, Any]] = []
         self.facts: dict[str, dict[str, Any]] = {}
         self.tables: dict[str, str] = {}
@@ -88,7 +105,8 @@ class Report:
         write_csv(self.staging / "tables" / f"{name}.csv", plain)
         self.tables[name] = f"tables/{name}.csv"
         caption = pair(zh, en, **facts)
-        extra = {"id": f"tab-{name}", "caption": caption, "file": self.tables[name], "origin": dotted(source)}
+        self.shown = f"tab-{name}"
+        extra = {"id": self.shown, "caption": caption, "file": self.tables[name], "origin": dotted(source)}
         display.emit("table", payload | extra, f"{caption['zh']} / {caption['en']}\n\n{display.table_markdown(payload)}")
 
     def figure(self, name: str, drawn: Any, zh: str, en: str, *, alt: Pair | None = None, **facts: Any) -> None:
@@ -102,9 +120,41 @@ class Report:
             file.write_bytes(image)
         self.figures[name] = f"figures/{name}.png"
         caption = pair(zh, en, **facts)
-        payload = {"id": f"fig-{name}", "caption": caption, "alt": alt or display.describe(figure), "file": self.figures[name]}
+        self.shown = f"fig-{name}"
+        payload = {"id": self.shown, "caption": caption, "alt": alt or display.describe(figure), "file": self.figures[name]}
         plt.close(figure)
         display.emit("figure", payload, f"{caption['zh']}\n\n{caption['en']}", **{"image/png": display.encoded(image)})
+
+    def code(self, function: Callable | type, zh: str, en: str) -> None:
+        """Show the lines of lib that matter, from their source; folded on the page."""
+        both, text = pair(zh, en), textwrap.dedent(inspect.getsource(function)).rstrip()
+        payload = {"caption": both, "code": text, "origin": dotted(function)}
+        display.emit("code", payload, f"{both['zh']} / {both['en']}\n\n```python\n{text}\n```")
+
+    def conclusions(self) -> None:
+        """List the claims that the document itself draws as its conclusions; the others stand under what decides them."""
+        listed = [(name, text) for name, text in self.hypotheses.items() if self.marks[name]["key"]]
+        both = {lang: "\n".join(f"- **{name}** · {text[lang]}" for name, text in listed) for lang in ("zh", "en")}
+        display.emit("text", both, f"{both['zh']}\n\n{both['en']}")
+
+    def judge(self, **measured: Measured) -> dict[str, str]:
+        """Give the verdicts on claims of the ledger, `H3=gap(...)`, under the figure or table shown last; return them by claim."""
+        return {name: self._verdict(name, found) for name, found in measured.items()}
+
+    def _verdict(self, name: str, found: Measured) -> str:
+        self._open(name)
+        claim = self.ledger[name]
+        if found.value is None:
+            verdict, said = "not_tested", {"why_not": found.why["en"], "why_not_zh": found.why["zh"], "text": found.why}
+        else:
+            verdict = claim.criterion.verdict(found.value, found.low, found.high)
+            said = {"why_not": None, "text": ledger.spoken(claim, verdict, found, self.config)}
+        self._judge(
+            name, metric=claim.metric, value=found.value, low=found.low, high=found.high, criterion=claim.criterion,
+            verdict=verdict, reported_as=claim.reported, anchor=f"#{claim.at or self.shown}", source=found.source,
+            seeds=found.seeds, tool=found.tool, **said,
+        )  # fmt: skip
+        return verdict
 
     def fact(
         self, name: str, value: float | int | str | None, zh: str, en: str, *, unit: str = "", reported_as: str | None = None,
@@ -219,9 +269,11 @@ class Report:
         display.emit("claim", {"claim": claim}, fallback)
 
 
-def dotted(source: Callable | None) -> str:
+def dotted(source: Callable | str | None) -> str:
     """Return the dotted name of the function that computed something; empty where it is not said."""
-    return "" if source is None else f"{source.__module__}.{source.__qualname__}"
+    if source is None or isinstance(source, str):
+        return source or ""
+    return f"{source.__module__}.{source.__qualname__}"
 
 
 def command(config: StudyConfig) -> str:

@@ -20,7 +20,6 @@ contradictions:
 """
 
 import re
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -178,10 +177,11 @@ def _fact(value: Any, config: Any) -> Any:
     return value
 
 
-def contradictions_of(entries: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return contradictions in both languages, their figures filled in from reported.yaml, and the claims that test them."""
-    return [
-        pair(e["zh"], e["en"], **{k: reported(path) for k, path in e.get("facts", {}).items()})
-        | {"claims": e.get("claims", [])}
-        for e in entries
-    ]
+def contradictions() -> list[dict[str, Any]]:
+    """Return where the documents contradict themselves: study, sentence with the figures of reported.yaml, claims that test it."""
+    found = []
+    for study in paths.STUDIES:
+        for e in load(study).contradictions:
+            facts = {name: reported(path) for name, path in e.get("facts", {}).items()}
+            found.append({"study": study, "claims": e.get("claims", [])} | pair(e["zh"], e["en"], **facts))
+    return found
