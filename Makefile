@@ -19,7 +19,7 @@ CLUSTER = $(if $(SLURM),--executor slurm --jobs $(JOBS) --slurm-status-command s
 SNAKEMAKE = $(BIN)python -m snakemake --cores all --resources slots=$(JOBS) $(CLUSTER) --keep-going --nolock --rerun-incomplete --rerun-triggers mtime --quiet rules progress host
 RUN_TESTS = $(BIN)python -m pytest -q
 
-.PHONY: help reports test test-all chaos golden lab bench lock clean
+.PHONY: help reports publish test test-all chaos golden lab bench lock clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 	@echo "variables: PROFILE=smoke|quick|full (quick)  STUDY=name (all)  JOBS=n (1; side by side, they divide the cores)  SEEDS=n (1; more: repeats)  SLURM=1  VENV=folder (.venv; empty: the active environment)"
@@ -28,6 +28,10 @@ reports: $(READY)  ## run the studies that are out of date and render their page
 	@$(BIN)python -m lib.pairs check
 	@$(SNAKEMAKE) --config profile=$(PROFILE) "studies=$(STUDIES)" jobs=$(JOBS) seeds=$(SEEDS) $(if $(SLURM),slurm=1,)
 	@echo "reports/$(PROFILE)/index.html"
+	@$(BIN)python -m lib.cli receipt --profile $(PROFILE)
+
+publish: $(READY)  ## write page and results into reports/$(PROFILE) from the last run, if it was clean and its commit is in history
+	@$(BIN)python -m lib.cli publish --profile $(PROFILE) $(STUDY)
 
 test: $(READY)  ## lint, unit tests, pairs, smoke run of every notebook, nbval (no GPU)
 	$(BIN)ruff check .

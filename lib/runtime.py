@@ -4,7 +4,7 @@ import os
 import platform
 import random
 import re
-import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ import filelock
 import numpy as np
 import torch
 
-from lib import paths
+from lib.git import git_state
 
 if TYPE_CHECKING:  # the parameters of a study are prose as well: a training must not hang on them
     from lib.config import StudyConfig
@@ -156,12 +156,13 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def provenance(runtime: Runtime) -> dict:
-    """Return commit, packages, device, precision, threads and seconds since the start."""
+    """Return commit, packages, what cached steps were computed with, device, precision, threads and seconds since the start."""
     commit, dirty = git_state()
     return {
         "commit": commit,
         "dirty": dirty,
         "packages": {"python": platform.python_version(), **{p: metadata.version(p) for p in PACKAGES}},
+        "computed_with": computed_with(),
         "device": device_name(runtime.device),
         "precision": runtime.precision,
         "threads": runtime.threads,
@@ -169,27 +170,14 @@ def provenance(runtime: Runtime) -> dict:
     }
 
 
+def computed_with() -> dict[str, dict[str, str]]:
+    """Return step -> package -> version for the cached steps that this process asked for; the step cache keeps the books."""
+    steps = sys.modules.get("lib.steps")  # above this module, so never imported from here; not loaded: no step was asked for
+    return {} if steps is None else steps.computed_with()
+
+
 def device_name(device: torch.device) -> str:
     """Return what the device is called, such as "cpu (x86_64, 2 cores)" or the GPU's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu ({platform.machine()}, {os.cpu_count()} cores)"
-
-
-def git_state() -> tuple[str, bool]:
-    """Return the commit and whether lib, notebooks or params differ from it; ("unknown", True) outside a repository."""
-    try:
-        commit = _git("rev-parse", "HEAD")
-        return commit, changed("lib", "notebooks", "params")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown", True
-
-
-def changed(*folders: str) -> bool:
-    """Tell whether folders of the repository differ from the commit."""
-    return bool(_git("status", "--porcelain", "--", *folders))
-
-
-def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=paths.ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.strip()

@@ -699,8 +699,9 @@ report.table("inverse_shares", shares, "各方法满足要求的比例与区间�
 # %% tags=["nbval-check-output"]
 report.text(*inversion.judge_says(inverted.judge))
 reached, advantage = inversion.reached(inverted), inversion.advantage(inverted)
+simulator = inverted.judge if inverted.judge == "ngspice" else ""
 report.claim(
-    "I1", metric="share", **reached, criterion=Criterion("gt", 0.8), anchor="tab-inverse_shares",
+    "I1", metric="share", **reached, tool=simulator, criterion=Criterion("gt", 0.8), anchor="tab-inverse_shares",
     supported=("{value:.0%} 的要求全部指标都达到。", "{value:.0%} of the specifications are met in every metric."),
     refuted=("只有 {value:.0%} 的要求全部指标都达到。", "Only {value:.0%} of the specifications are met in every metric."),
     inconclusive=("{value:.0%} 的要求全部指标都达到，区间 {low:.0%} 到 {high:.0%} 跨过阈值。",
@@ -709,7 +710,7 @@ report.claim(
 
 # %% tags=["nbval-check-output"]
 report.claim(
-    "I2", metric="share", **advantage, criterion=Criterion("gt", 0.05), anchor="tab-inverse_shares", points=100 * advantage["value"],
+    "I2", metric="share", **advantage, tool=simulator, criterion=Criterion("gt", 0.05), anchor="tab-inverse_shares", points=100 * advantage["value"],
     supported=("比查表高 {points:.0f} 个百分点。", "It is {points:.0f} percentage points above look-up."),
     refuted=("没有明显好于查表：相差 {points:.0f} 个百分点。", "It is not clearly better than look-up: they differ by {points:.0f} percentage points."),
     inconclusive=("与查表相差 {points:.0f} 个百分点，区间跨过阈值。", "It differs from look-up by {points:.0f} percentage points; the interval crosses the threshold."),
@@ -717,7 +718,7 @@ report.claim(
 
 # %% tags=["nbval-check-output"]
 report.claim(
-    "I3", metric="share", **inversion.reached(inverted, "mdn"), criterion=Criterion("gt", 0.8), anchor="tab-inverse_shares",
+    "I3", metric="share", **inversion.reached(inverted, "mdn"), tool=simulator, criterion=Criterion("gt", 0.8), anchor="tab-inverse_shares",
     supported=("{value:.0%} 的要求全部指标都达到。", "{value:.0%} of the specifications are met in every metric."),
     refuted=("只有 {value:.0%} 的要求全部指标都达到。", "Only {value:.0%} of the specifications are met in every metric."),
     inconclusive=("{value:.0%} 的要求全部指标都达到，区间 {low:.0%} 到 {high:.0%} 跨过阈值。",

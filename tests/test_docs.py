@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from lib import paths, runtime
+from lib import git, paths
 
 SPEC = importlib.util.spec_from_file_location("make_docs", paths.ROOT / "scripts" / "make_docs.py")
 make_docs = importlib.util.module_from_spec(SPEC)
@@ -14,14 +14,14 @@ SPEC.loader.exec_module(make_docs)
 
 @pytest.mark.parametrize("name", sorted(make_docs.PAGES))
 def test_a_made_page_is_up_to_date(name):
-    if "README" in name and runtime.changed("reports"):
+    if "README" in name and git.changed("reports"):
         pytest.skip("reports/ holds pages of another run than the committed one")
     made = make_docs.PAGES[name]()
     assert (paths.ROOT / "docs" / name).read_text(encoding="utf8") == made, "run `python scripts/make_docs.py`"
 
 
 def test_the_figure_of_the_readme_is_the_one_of_the_published_page():
-    if runtime.changed("reports"):
+    if git.changed("reports"):
         pytest.skip("reports/ holds pages of another run than the committed one")
     made = make_docs.headline()
     assert (paths.ROOT / "docs" / "images" / "headline.png").read_bytes() == made, "run `python scripts/make_docs.py`"

@@ -12,21 +12,23 @@ from lib import paths
 from lib.sources import sources
 
 MODULES = sorted(paths.ROOT.glob("lib/**/*.py"))
-LOWEST = {"config", "paths", "files", "metrics", "progress", "sources", "commands", "weights", "legible", "schema"}
+LOWEST = {
+    "config", "paths", "files", "metrics", "progress", "sources", "commands", "weights", "legible", "schema", "git", "evidence", "arms",
+}  # fmt: skip
 LAYERS = {  # who may import whom; every layer may import the lowest
-    "runtime": set(), "runs": {"runtime"}, "plots": set(), "report": set(), "render": {"report"}, "pairs": set(), "workflow": set(),
-    "execute": {"render", "report"}, "models": set(), "losses": set(),
+    "runtime": set(), "plots": set(), "report": set(), "render": {"report"}, "pairs": set(), "workflow": set(),
+    "execute": {"render", "report"}, "cli": {"execute", "render", "report"}, "models": set(), "losses": set(),
     "calibration": set(),
-    "train": {"runtime", "runs"}, "data": {"runtime", "runs", "train"}, "probes": {"runtime", "runs"}, "fisher": {"runtime", "data"},
-    "inverse": {"runtime", "runs", "data", "models", "losses"},
-    "denoising": {"runtime", "runs", "data", "models", "losses", "train"}, "latents": {"data", "denoising", "models"},
+    "train": {"runtime"}, "data": {"runtime", "train"}, "probes": {"runtime"}, "fisher": {"runtime", "data"},
+    "inverse": {"runtime", "data", "models", "losses"},
+    "denoising": {"runtime", "data", "models", "losses", "train"}, "latents": {"data", "denoising", "models"},
     "heads": {"runtime", "models", "train"},
     "steps": {
         "runtime", "data", "models", "losses", "train", "probes", "fisher", "inverse", "denoising", "latents", "heads",
         "calibration",
     },
     "studies": {
-        "steps", "runtime", "runs", "data", "models", "losses", "train", "probes", "fisher", "inverse", "denoising",
+        "steps", "runtime", "data", "models", "losses", "train", "probes", "fisher", "inverse", "denoising",
         "latents", "heads", "calibration",
     },
 }  # fmt: skip

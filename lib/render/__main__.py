@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from lib.commands import end
 from lib.render.compare import render_compare
@@ -14,6 +15,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; a ValueError is one sentence on stderr and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m lib.render", description="Render reports.")
     commands = parser.add_subparsers(dest="command", required=True)
+    add_commands(commands)
+    chosen = parser.parse_args(arguments)
+    return end(lambda: run(chosen))
+
+
+def add_commands(commands: Any) -> list[argparse.ArgumentParser]:
+    """Add page, index and compare to subparsers and return theirs."""
     page = commands.add_parser("page", help="executed notebook -> one self-contained HTML page")
     page.add_argument("notebook", type=Path)
     page.add_argument("target", type=Path)
@@ -22,8 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     compare = commands.add_parser("compare", help="two results.json -> what differs, moved and flipped")
     for name in ("first", "second", "target"):
         compare.add_argument(name, type=Path)
-    chosen = parser.parse_args(arguments)
-    return end(lambda: run(chosen))
+    return [page, index, compare]
 
 
 def run(chosen: argparse.Namespace) -> None:

@@ -3,15 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from lib.files import read_json
 from lib.render.page import write_page
-from lib.report import SCHEMA
+from lib.report.results import read_results
 
-NEEDED = ("schema", "study", "params", "facts", "claims", "provenance", "data", "title")
-KINDS = {"claims": list} | dict.fromkeys(("facts", "params", "data", "provenance"), dict)
-CLAIM, FACT = {"id", "zh", "en", "metric", "criterion", "verdict", "value", "low", "high"}, {"zh", "en", "value", "unit"}
-CRITERION = {"direction", "threshold", "refute"}
-VERDICTS = ("supported", "refuted", "inconclusive", "not_tested")
 TIMED = ("s", "h", "spectra/s", "slices/s", "batches/s")  # units of facts that differ from one run to the next
 SAME = 1e-9  # relative: numbers closer than this are the same number
 
@@ -23,34 +17,6 @@ def render_compare(first: Path, second: Path, target: Path) -> None:
         raise ValueError(f"{first} is of the study '{a['study']}' and {second} of '{b['study']}': compare runs of one study.")
     tables = {"params": _params(a, b), "facts": _numbers(a, b), "claims": _claims(a, b)}
     write_page(target, "compare.html.j2", a=a, b=b, names=(str(first), str(second)), lang="zh", **tables)
-
-
-def read_results(file: Path) -> dict[str, Any]:
-    """Read a results.json; ValueError where it is something else."""
-    if file.is_dir():
-        raise ValueError(f"{file} is a folder: give the results.json in it.")
-    found = read_json(file, NEEDED)
-    wrong = _wrong(found)
-    if wrong:
-        raise ValueError(f"{file} is no results.json of schema {SCHEMA}: {wrong}.")
-    return found
-
-
-def _wrong(found: dict[str, Any]) -> str:
-    """Say what in a file is not as a results.json has it; empty where all is."""
-    if found["schema"] != SCHEMA:
-        return f"it has {found['schema']!r}"
-    for key, kind in KINDS.items():
-        if not isinstance(found[key], kind):
-            return f"'{key}' is of another kind"
-    odd = [c for c in found["claims"] if not _is_claim(c)]
-    odd += [f for f in found["facts"].values() if not isinstance(f, dict) or not set(f) >= FACT]
-    return f"it has the claim or fact {str(odd[0])[:80]}" if odd else ""
-
-
-def _is_claim(c: Any) -> bool:
-    known = isinstance(c, dict) and set(c) >= CLAIM and c["verdict"] in VERDICTS
-    return known and isinstance(c["criterion"], dict) and set(c["criterion"]) == CRITERION
 
 
 def timeless(results: dict[str, Any]) -> dict[str, Any]:

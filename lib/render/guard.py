@@ -5,6 +5,8 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
+from lib.files import sha256
+
 BANNED = {
     "iframe", "frame", "frameset", "object", "embed", "applet", "base", "link", "form", "audio", "video", "source", "track", "picture",
     "portal", "svg", "foreignobject",
@@ -14,6 +16,7 @@ FETCHING = {
     "profile", "usemap", "xlink:href",
 }  # fmt: skip
 CSS_FETCH = re.compile(r"@import|url\(\s*[\"']?\s*(?!data:|#|[\"']?data:)[^)]*\)|expression\s*\(", re.I)
+SEAL = re.compile(r'<meta name="seal" content="[^"]*">')  # in a page's head: the hash of all else on it
 LINK = re.compile(r"(https?:|mailto:|#|[^:]*$)", re.I)
 
 
@@ -63,3 +66,13 @@ def check_offline(text: str, name: str, own: str = "") -> None:
     guard.close()
     if guard.problem:
         raise ValueError(f"{name} would load something from outside or run a script: …{guard.problem}…")
+
+
+def sealed(text: str) -> str:
+    """Return a page whose seal is the hash of all else on it."""
+    return SEAL.sub(f'<meta name="seal" content="{sha256(SEAL.sub("", text, count=1))}">', text, count=1)
+
+
+def is_sealed(text: str) -> bool:
+    """Tell whether a page has a seal and is as it was when it was sealed."""
+    return SEAL.search(text) is not None and sealed(text) == text

@@ -11,6 +11,7 @@ import filelock
 from lib import paths
 from lib.files import read_json
 from lib.render.page import write_page
+from lib.render.receipt import receipts, without
 from lib.report.text import contradictions
 
 VERDICTS = ("supported", "refuted", "inconclusive", "not_tested")
@@ -35,6 +36,7 @@ def _write_index(folder: Path) -> None:
     write_page(
         folder / "index.html", "index.html.j2", cards=cards, claims=claims, verdicts=VERDICTS, lang="zh", profile=folder.name,
         total=Counter(c["verdict"] for c in claims), titles=titles, contradictions=contradictions(),
+        receipts=receipts(paths.BUILD / folder.name, folder), without=without,
     )  # fmt: skip
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 from PIL import Image
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
 from lib.render.text import both
 from lib.report.text import number, term
@@ -22,6 +25,7 @@ def item(payload: Payload, image: str = "") -> str:
         "table": table,
         "figure": lambda p: figure(p, image),
         "claim": lambda p: claim(p["claim"]),
+        "code": code,
         "provenance": lambda p: provenance(p["results"]),
     }
     if payload["kind"] not in kinds:
@@ -73,6 +77,17 @@ def shrunk(image: str) -> str:
     return min(base64.b64encode(buffer.getvalue()).decode("ascii"), image.strip(), key=len)
 
 
+def code(payload: Payload) -> str:
+    """Render lines of lib, folded, with the name that they stand under."""
+    name = f"<code>{escape(payload['origin'])}</code>"
+    return f"<details class=code><summary>{both(payload['caption'])} {name}</summary><pre>{coloured(payload['code'])}</pre></details>"
+
+
+def coloured(text: str) -> str:
+    """Return Python code as HTML with its syntax marked."""
+    return highlight(text, PythonLexer(), HtmlFormatter(nowrap=True))
+
+
 def claim(c: dict[str, Any]) -> str:
     """Render a verdict with its sentence."""
     return (
@@ -113,6 +128,23 @@ def provenance(results: dict[str, Any]) -> str:
             f"{p['seconds']:.0f} s",
         ],
         [{"zh": "软件版本", "en": "packages"}, packages],
+        *_computed_with(p),
     ]
     head = [{"zh": "项目", "en": "item"}, {"zh": "内容", "en": "content"}]
     return f'<figure class="table provenance" id="provenance">{grid(head, rows, [False, False], sortable=False)}</figure>'
+
+
+def _computed_with(p: dict[str, Any]) -> list[list[Any]]:
+    """Return a row that names the steps whose cached result was computed with other versions than the run's; none where none was."""
+    named = {
+        step: ", ".join(
+            f"{name} {version}" for name, version in versions.items() if p["packages"].get(name, version) != version
+        )
+        for step, versions in p.get("computed_with", {}).items()
+    }
+    said = "; ".join(f"{step}: {other}" for step, other in named.items() if other)
+    return (
+        [[{"zh": "缓存步骤计算时的其他版本", "en": "other versions that cached steps were computed with"}, said]]
+        if said
+        else []
+    )

@@ -13,13 +13,11 @@ import jinja2
 import nbformat
 from markupsafe import Markup
 from nbformat import NotebookNode
-from pygments import highlight
 from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 
 from lib.files import write_text
-from lib.render.guard import check_offline, policy
-from lib.render.items import badge, interval, item
+from lib.render.guard import check_offline, policy, sealed
+from lib.render.items import badge, coloured, interval, item
 from lib.render.text import both, html
 from lib.report.claims import Criterion
 from lib.report.display import MIME
@@ -65,7 +63,7 @@ def write_page(target: Path, template: str, **values: Any) -> None:
         environment().get_template(template).render(css=css(), font=font(), script=script(), policy=policy(script()), **values)
     )
     check_offline(text, str(target), script())
-    write_text(target, text)
+    write_text(target, sealed(text))
 
 
 def read(notebook: Path) -> Page:
@@ -104,10 +102,8 @@ def _prose(page: Page, cell: NotebookNode) -> None:
 
 def _code(page: Page, cell: NotebookNode) -> None:
     if cell.source.strip() and "hide" not in cell.metadata.get("tags", []):
-        code = highlight(cell.source, PythonLexer(), HtmlFormatter(nowrap=True))
-        page.body.append(
-            f"<details class=code><summary>{both({'zh': '代码', 'en': 'code'})}</summary><pre>{code}</pre></details>"
-        )
+        summary = f"<summary>{both({'zh': '代码', 'en': 'code'})}</summary>"
+        page.body.append(f"<details class=code>{summary}<pre>{coloured(cell.source)}</pre></details>")
     for output in cell.outputs:
         if output.output_type == "error":
             page.error = COLOURS.sub("", "\n".join(output.traceback))

@@ -1,6 +1,8 @@
 """The bilingual report of a run: text, tables, figures, claims and facts, and the results.json that they add up to."""
 
+import inspect
 import shlex
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,28 +10,42 @@ import pandas as pd
 
 from lib import paths
 from lib.config import StudyConfig
+from lib.evidence import Measured
 from lib.files import naming, write_csv, write_json
 from lib.progress import LOG, watch
-from lib.report import display
+from lib.report import display, ledger
 from lib.report.claims import Criterion
 from lib.report.failure import on_failure
 from lib.report.publish import open_staging, publish
+from lib.report.results import SCHEMA, check_short, checked, shortened
 from lib.report.text import Pair, fields, number, pair, reported, reported_source, term
 
 __all__ = ["Criterion", "Report", "number", "pair", "reported", "reported_source", "term"]
 
-SCHEMA = 1
 HEADER = ("experiment_id", "author", "date", "project", "topic", "mvp", "model_version")
 
 
 class Report:
     """Collects what a notebook shows and publishes it at the end; until then the last good results stay untouched.
 
-    title, question  texts in both languages (see `pair`)
+    Title, question, header and claims are those of the study's ledger, notebooks/claims/<study>.yaml (see lib.report.ledger).
+    title, question  other texts in both languages (see `pair`)
     header           experiment_id, author, date, project, topic, mvp, model_version of the source document
     """
 
-    def __init__(self, config: StudyConfig, *, title: Pair, question: Pair, header: dict[str, str]) -> None:
+    def __init__(
+        self,
+        config: StudyConfig,
+        *,
+        title: Pair | None = None,
+        question: Pair | None = None,
+        header: dict[str, str] | None = None,
+    ) -> None:
+        self.ledger: dict[str, ledger.Claim] = {}
+        if title is None or question is None or header is None:
+            found = ledger.load(config.study)
+            title, question = found.title.fill(), found.question.fill()
+            header, self.ledger = found.headed(config), found.claims
         missing = [k for k in HEADER if k not in header]
         if missing:
             raise ValueError(f"The header of a report lacks {missing}.")
@@ -37,7 +53,9 @@ class Report:
         self.out = config.out
         self.out.mkdir(parents=True, exist_ok=True)
         self.staging = open_staging(self.out)
-        self.hypotheses: dict[str, Pair] = {}
+        self.hypotheses: dict[str, Pair] = {key: claim.text(config) for key, claim in self.ledger.items()}
+        self.marks = {key: {"key": claim.key, "group": claim.group} for key, claim in self.ledger.items()}
+        self.shown = ""  # the last figure or table: what a verdict under it is decided by
         self.claims: list[dict[str, Any]] = []
         self.facts: dict[str, dict[str, Any]] = {}
         self.tables: dict[str, str] = {}
@@ -68,10 +86,14 @@ class Report:
         both = pair(zh, en, **facts)
         display.emit("text", both, f"{both['zh']}\n\n{both['en']}")
 
-    def hypothesis(self, key: str, zh: str, en: str, **facts: Any) -> None:
-        """Declare a claim to be judged later; `finish` refuses one without a verdict."""
-        self.hypotheses[key] = pair(zh, en, **facts)
-        both = {lang: f"**{key}** · {text}" for lang, text in self.hypotheses[key].items()}
+    def hypothesis(self, name: str, /, zh: str, en: str, *, key: bool = False, group: str = "", **facts: Any) -> None:
+        """Declare a claim to be judged later; `finish` refuses one without a verdict.
+
+        key  one of the handful that the document calls its conclusions;  group  which question it belongs to
+        """
+        self.hypotheses[name] = pair(zh, en, **facts)
+        self.marks[name] = {"key": key, "group": group}
+        both = {lang: f"**{name}** · {text}" for lang, text in self.hypotheses[name].items()}
         display.emit("text", both, f"{both['zh']}\n\n{both['en']}")
 
     def table(
@@ -83,8 +105,8 @@ class Report:
         write_csv(self.staging / "tables" / f"{name}.csv", plain)
         self.tables[name] = f"tables/{name}.csv"
         caption = pair(zh, en, **facts)
-        origin = "" if source is None else f"{source.__module__}.{source.__qualname__}"
-        extra = {"id": f"tab-{name}", "caption": caption, "file": self.tables[name], "origin": origin}
+        self.shown = f"tab-{name}"
+        extra = {"id": self.shown, "caption": caption, "file": self.tables[name], "origin": dotted(source)}
         display.emit("table", payload | extra, f"{caption['zh']} / {caption['en']}\n\n{display.table_markdown(payload)}")
 
     def figure(self, name: str, drawn: Any, zh: str, en: str, *, alt: Pair | None = None, **facts: Any) -> None:
@@ -98,62 +120,106 @@ class Report:
             file.write_bytes(image)
         self.figures[name] = f"figures/{name}.png"
         caption = pair(zh, en, **facts)
-        payload = {"id": f"fig-{name}", "caption": caption, "alt": alt or display.describe(figure), "file": self.figures[name]}
+        self.shown = f"fig-{name}"
+        payload = {"id": self.shown, "caption": caption, "alt": alt or display.describe(figure), "file": self.figures[name]}
         plt.close(figure)
         display.emit("figure", payload, f"{caption['zh']}\n\n{caption['en']}", **{"image/png": display.encoded(image)})
 
+    def code(self, function: Callable | type, zh: str, en: str) -> None:
+        """Show the lines of lib that matter, from their source; folded on the page."""
+        both, text = pair(zh, en), textwrap.dedent(inspect.getsource(function)).rstrip()
+        payload = {"caption": both, "code": text, "origin": dotted(function)}
+        display.emit("code", payload, f"{both['zh']} / {both['en']}\n\n```python\n{text}\n```")
+
+    def conclusions(self) -> None:
+        """List the claims that the document itself draws as its conclusions; the others stand under what decides them."""
+        listed = [(name, text) for name, text in self.hypotheses.items() if self.marks[name]["key"]]
+        both = {lang: "\n".join(f"- **{name}** · {text[lang]}" for name, text in listed) for lang in ("zh", "en")}
+        display.emit("text", both, f"{both['zh']}\n\n{both['en']}")
+
+    def judge(self, **measured: Measured) -> dict[str, str]:
+        """Give the verdicts on claims of the ledger, `H3=gap(...)`, under the figure or table shown last; return them by claim."""
+        return {name: self._verdict(name, found) for name, found in measured.items()}
+
+    def _verdict(self, name: str, found: Measured) -> str:
+        self._open(name)
+        claim = self.ledger[name]
+        if found.value is None:
+            verdict, said = "not_tested", {"why_not": found.why["en"], "why_not_zh": found.why["zh"], "text": found.why}
+        else:
+            verdict = claim.criterion.verdict(found.value, found.low, found.high)
+            said = {"why_not": None, "text": ledger.spoken(claim, verdict, found, self.config)}
+        self._judge(
+            name, metric=claim.metric, value=found.value, low=found.low, high=found.high, criterion=claim.criterion,
+            verdict=verdict, reported_as=claim.reported, anchor=f"#{claim.at or self.shown}", source=found.source,
+            seeds=found.seeds, tool=found.tool, **said,
+        )  # fmt: skip
+        return verdict
+
     def fact(
-        self, name: str, value: float | int | str | None, zh: str, en: str, *, unit: str = "", reported_as: str | None = None
-    ) -> None:
-        """Record a key number; `reported_as` is the path of the same number in reported.yaml, shown beside it."""
+        self, name: str, value: float | int | str | None, zh: str, en: str, *, unit: str = "", reported_as: str | None = None,
+        source: Callable | None = None,
+    ) -> None:  # fmt: skip
+        """Record a key number; `reported_as` is its path in reported.yaml, shown beside it, `source` what computed it."""
         value = value.item() if hasattr(value, "item") else value
         self.facts[name] = {
-            "value": value, "unit": unit, "zh": zh, "en": en,
+            "value": value, "unit": unit, "zh": zh, "en": en, "source": dotted(source),
             "reported": None if reported_as is None else reported(reported_as),
             "reported_source": None if reported_as is None else reported_source(reported_as),
         }  # fmt: skip
 
     def claim(
-        self, key: str, *, metric: str, value: float | None, criterion: Criterion, low: float | None = None,
+        self, name: str, /, *, metric: str, value: float | None, criterion: Criterion, low: float | None = None,
         high: float | None = None, anchor: str, supported: tuple[str, str], refuted: tuple[str, str],
-        inconclusive: tuple[str, str], reported_as: str | None = None, why_not: Pair | None = None, **facts: Any,
+        inconclusive: tuple[str, str], reported_as: str | None = None, why_not: Pair | None = None,
+        source: Callable | None = None, seeds: int | None = None, tool: str = "", **facts: Any,
     ) -> str:  # fmt: skip
         """Judge a hypothesis and show the verdict with its sentence; all three sentences are formatted on every run.
 
         A hypothesis that these data cannot judge has no value but a `why_not` in both languages, and is not tested.
+        source  what measured it;  seeds  training seeds behind it, 0 where nothing is trained;  tool  the program that judged it
         """
+        origin = {"source": source, "seeds": seeds, "tool": tool}
         if why_not is not None:
             if value is not None:
-                raise ValueError(f"Claim '{key}' has the value {value} and a reason not to be tested: give one of them.")
-            self.not_tested(key, metric=metric, criterion=criterion, **why_not, anchor=anchor, reported_as=reported_as)
+                raise ValueError(f"Claim '{name}' has the value {value} and a reason not to be tested: give one of them.")
+            self.not_tested(
+                name, metric=metric, criterion=criterion, **why_not, anchor=anchor, reported_as=reported_as, **origin
+            )
             return "not_tested"
-        self._open(key)
+        self._open(name)
         value, low, high = (None if v is None else float(v) for v in (value, low, high))
         verdict = criterion.verdict(value, low, high)
         given = {"value": value, "low": low, "high": high} | facts
         texts = {"supported": supported, "refuted": refuted, "inconclusive": inconclusive}
-        said = {name: _said(template, given) for name, template in texts.items()}
+        said = {kind: _said(template, given) for kind, template in texts.items()}
         self._judge(
-            key, metric=metric, value=value, low=low, high=high, criterion=criterion.as_dict(), verdict=verdict, why_not=None,
-            text=said[verdict], reported=None if reported_as is None else reported(reported_as),
-            reported_source=None if reported_as is None else reported_source(reported_as), anchor=f"#{anchor}",
+            name, metric=metric, value=value, low=low, high=high, criterion=criterion, verdict=verdict, why_not=None,
+            text=said[verdict], reported_as=reported_as, anchor=f"#{anchor}", **origin,
         )  # fmt: skip
         return verdict
 
     def not_tested(
-        self, key: str, *, metric: str, criterion: Criterion, zh: str, en: str, anchor: str = "", reported_as: str | None = None
-    ) -> None:
+        self, name: str, /, *, metric: str, criterion: Criterion, zh: str, en: str, anchor: str = "", reported_as: str | None = None,
+        source: Callable | None = None, seeds: int | None = None, tool: str = "",
+    ) -> None:  # fmt: skip
         """Say that this profile cannot judge a hypothesis, and why."""
-        self._open(key)
+        self._open(name)
         self._judge(
-            key, metric=metric, value=None, low=None, high=None, criterion=criterion.as_dict(), verdict="not_tested",
-            why_not=en, why_not_zh=zh, text={"zh": zh, "en": en},
-            reported=None if reported_as is None else reported(reported_as),
-            reported_source=None if reported_as is None else reported_source(reported_as), anchor=f"#{anchor}" if anchor else "",
+            name, metric=metric, value=None, low=None, high=None, criterion=criterion, verdict="not_tested", why_not=en,
+            why_not_zh=zh, text={"zh": zh, "en": en}, reported_as=reported_as, anchor=f"#{anchor}" if anchor else "",
+            source=source, seeds=seeds, tool=tool,
         )  # fmt: skip
 
-    def finish(self, *, answer: Pair, provenance: dict[str, Any], figure: str, implications: Sequence[Pair] = ()) -> None:
-        """Show summary and provenance, write results.json and publish; refuses a hypothesis without a verdict."""
+    def finish(
+        self, *, answer: Pair, provenance: dict[str, Any], figure: str, implications: Sequence[Pair] = (), short: Pair | None = None,
+        seeds: Sequence[int] | None = None,
+    ) -> None:  # fmt: skip
+        """Show summary and provenance, write results.json and publish; refuses a hypothesis without a verdict.
+
+        short  the answer in 40 English words and 80 Chinese characters at most; left out, it is the answer's first sentence
+        seeds  the seeds that trainings used; left out, it is the parameter `seed` alone
+        """
         judged = {c["id"] for c in self.claims}
         if judged != set(self.hypotheses):
             raise ValueError(f"Hypotheses without a verdict: {sorted(set(self.hypotheses) - judged)}.")
@@ -161,7 +227,11 @@ class Report:
             raise ValueError(f"The headline figure '{figure}' was not shown; the figures are {sorted(self.figures)}.")
         if not self.data:
             raise ValueError("A report states its data: call describe_data before finish.")
-        results = self._results(answer, provenance, figure) | {"implications": list(implications)}
+        more = {
+            "short": shortened(answer) if short is None else check_short(short), "implications": list(implications),
+            "seeds": [self.config.seed] if seeds is None else list(seeds),
+        }  # fmt: skip
+        results = checked(self._results(answer, provenance, figure) | more)
         write_json(self.staging / "results.json", results)
         publish(self.out)
         watch(None)
@@ -179,18 +249,31 @@ class Report:
             "params": config.model_dump(), "provenance": provenance | {"command": command(config)},
         }  # fmt: skip
 
-    def _open(self, key: str) -> None:
-        if key not in self.hypotheses:
-            raise ValueError(f"Claim '{key}' was not declared; the hypotheses are {sorted(self.hypotheses)}.")
-        if key in {c["id"] for c in self.claims}:
-            raise ValueError(f"Claim '{key}' is judged twice.")
+    def _open(self, name: str) -> None:
+        if name not in self.hypotheses:
+            raise ValueError(f"Claim '{name}' was not declared; the hypotheses are {sorted(self.hypotheses)}.")
+        if name in {c["id"] for c in self.claims}:
+            raise ValueError(f"Claim '{name}' is judged twice.")
 
-    def _judge(self, key: str, **fields: Any) -> None:
-        claim = {"id": key, **self.hypotheses[key], **fields}
+    def _judge(
+        self, name: str, *, criterion: Criterion, reported_as: str | None, source: Callable | None, **fields: Any
+    ) -> None:
+        claim = {
+            "id": name, **self.hypotheses[name], **self.marks[name], **fields, "criterion": criterion.as_dict(),
+            "source": dotted(source), "reported": None if reported_as is None else reported(reported_as),
+            "reported_source": None if reported_as is None else reported_source(reported_as),
+        }  # fmt: skip
         self.claims.append(claim)
         verdict = term(fields["verdict"])
-        fallback = "\n\n".join(f"**{key} {verdict[lang]}** · {fields['text'][lang]}" for lang in ("zh", "en"))
+        fallback = "\n\n".join(f"**{name} {verdict[lang]}** · {fields['text'][lang]}" for lang in ("zh", "en"))
         display.emit("claim", {"claim": claim}, fallback)
+
+
+def dotted(source: Callable | str | None) -> str:
+    """Return the dotted name of the function that computed something; empty where it is not said."""
+    if source is None or isinstance(source, str):
+        return source or ""
+    return f"{source.__module__}.{source.__qualname__}"
 
 
 def command(config: StudyConfig) -> str:

@@ -35,14 +35,12 @@ def publish(out: Path) -> None:
 
 
 def recover(out: Path) -> None:
-    """Carry out what an interrupted `publish` had begun; nothing where there is nothing to do."""
+    """Carry out what an interrupted publication had begun, results last; nothing where there is nothing to do."""
     ready = out / READY
     if not ready.is_dir():
         return
-    for name in ("tables", "figures", "model", "results.json"):
-        new, old = ready / name, out / name
+    for new in sorted(ready.iterdir(), key=lambda f: (f.suffix == ".json", f.name)):
         if new.is_dir():
-            remove_tree(old)
-        if new.exists():
-            os.replace(new, old)
+            remove_tree(out / new.name)
+        os.replace(new, out / new.name)
     ready.rmdir()
