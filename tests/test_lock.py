@@ -16,21 +16,26 @@ from lib.files import fingerprint
 
 STEP = """
 import sys, time
+from dataclasses import dataclass
 from pathlib import Path
 import torch
-from lib import paths, runs
+from lib import paths, steps
 from lib.runtime import Runtime
 
 paths.RUNS = Path(sys.argv[1])
 
-def compute(folder):
+@dataclass(frozen=True)
+class Spec:
+    seed: int = 0
+
+def compute(spec: Spec, folder: Path, runtime: Runtime) -> None:
     with (paths.RUNS.parent / "calls").open("a") as file:
         file.write("x")
     (folder / "result.txt").write_text("half")
     time.sleep(1)
     (folder / "result.txt").write_text("whole")
 
-folder = runs.cached("s", compute, config={}, runtime=Runtime(torch.device("cpu"), "32-true", 0, 1, 0.0))
+folder = steps.Step(compute)(Spec(), Runtime(torch.device("cpu"), "32-true", 0, 1, 0.0))
 sys.stdout.write((folder / "result.txt").read_text())
 """
 
