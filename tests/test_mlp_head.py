@@ -11,6 +11,7 @@ from lib.files import read_json, write_json
 from lib.metrics import r2
 from lib.models.blindspot import save_pretrained
 from lib.probes import fit_ridge
+from lib.steps.denoiser import encoder_at, open_encoder
 from lib.steps.head import train_attention, train_head, train_unfrozen
 from lib.studies import latent_extraction
 from lib.studies import mlp_head as study
@@ -161,6 +162,10 @@ def test_an_encoder_from_other_noise_or_a_missing_one_is_refused(ran, tmp_path):
         study.prepare(config.model_copy(update={"checkpoint": str(tmp_path / "none.safetensors")}), run)
     weights = tmp_path / denoising.WEIGHTS
     save_pretrained(prepared.denoiser, weights)
+    encoder = encoder_at(weights)
+    weights.with_suffix(".json").write_text(weights.with_suffix(".json").read_text() + " ")
+    with pytest.raises(ValueError, match="no longer the denoiser that was asked for"):
+        open_encoder(encoder, run.device)
     spectra = {name: getattr(config, name) for name in ("window_aa", "noise_preset", "noise_level", "error_source")}
     write_json(tmp_path / "encoder.json", {"spectra": spectra | {"noise_level": 1.0}})
     with pytest.raises(ValueError, match="trained with noise_level 1.0, but 'noise_level' is 0.3"):

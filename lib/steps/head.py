@@ -140,7 +140,7 @@ def train_attention(spec: AttentionSpec, folder: Path, runtime: Runtime) -> None
     """Train a head that pools by attention; leave what `train_head` leaves."""
     encoder, sets = open_encoder(spec.encoder, runtime.device), spec.data.open(runtime.device)
     x = {split: unpooled(encoder, source, spec.layer, spec.direction) for split, source in sets.items()}
-    y = {split: OneLabel(source, spec.data.train.labels.index(LABEL)).labels for split, source in sets.items()}
+    y = {split: source.labels[:, [spec.data.train.labels.index(LABEL)]] for split, source in sets.items()}
     torch.manual_seed(spec.seed)
     model = standardised(AttentionPoolHead(*x["train"].shape[1:], dropout=spec.dropout), x["train"], y["train"])
     batches = {split: fed(lambda _, s=split: x[s], y[split], spec, split == "train") for split in SPLITS}
