@@ -4,7 +4,7 @@ import pytest
 import torch
 from latent_cases import DENOISER, SMALL, runtime
 
-from lib import denoising, paths
+from lib import denoising, latents, paths
 from lib import workflow as flow
 from lib.data.sets import PROBE_STREAM, open_set
 from lib.files import read_json, write_json
@@ -47,6 +47,12 @@ def test_features_are_those_of_the_frozen_encoder_under_other_noise_each_realisa
     first, second = (draw[CELL] for draw in found["train"])
     assert first.shape == second.shape
     assert not torch.allclose(first, second, atol=1e-3)
+
+
+def test_heads_read_the_features_that_the_study_holds_without_another_pass(ran, monkeypatch):
+    config, run, prepared, *_ = ran
+    monkeypatch.setattr(latents, "pooled", lambda *_, **__: pytest.fail("the encoder was asked again"))
+    assert study.head(config, run, prepared, study.DOCUMENTS[0], epochs=1).pred["test"].shape == (96,)
 
 
 def test_the_frozen_encoder_stays_as_it_was(ran):

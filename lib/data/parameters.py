@@ -7,7 +7,7 @@ from typing import Any, Literal
 from lib import paths
 from lib.config import StudyConfig, check_files, param
 from lib.data.noise import preset
-from lib.data.sets import SpectraSpec, content_of, open_grid
+from lib.data.sets import PROBE_STREAM, SPLITS, SpectraSpec, Splits, content_of, open_grid
 from lib.files import fingerprint
 
 LABELS = ("t_eff", "log_g", "m_h", "a_m", "c_m")
@@ -58,6 +58,10 @@ class SpectraConfig(StudyConfig):
             stream, self.grid_path, files=self.files(split), mask_files=masks,
         )  # fmt: skip
         return replace(spec, fingerprint=content_of(spec))
+
+    def splits(self, **noise: Any) -> Splits:
+        """Return the specs of the probes' sets, whose stars are not the denoiser's."""
+        return Splits(*(self.spectra(s, getattr(self, f"n_{s}"), stream=PROBE_STREAM, **noise) for s in SPLITS))
 
     def files(self, split: str) -> tuple[str, ...]:
         """Return the paths of the user's files of a split, none where there are none."""

@@ -10,7 +10,7 @@ import torch
 
 from lib import paths
 from lib.data.batches import Source
-from lib.data.generated import GeneratedSpectra
+from lib.data.generated import SPLITS, GeneratedSpectra
 from lib.data.grid import DEFAULT_FILE, SpectralGrid
 from lib.data.noise import NoiseConfig
 from lib.data.spectra import SpectraDataset
@@ -64,6 +64,19 @@ def open_set(spec: SpectraSpec, device: torch.device) -> Source:
             raise ValueError(f"{where} is no longer what it was when its spectra were asked for: start again.")
         found = _OPEN[spec, device] = (_from_files if spec.files else _from_grid)(spec, device)
     return found
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The specs of the sets that something is fitted, chosen and judged on."""
+
+    train: SpectraSpec
+    val: SpectraSpec
+    test: SpectraSpec
+
+    def open(self, device: torch.device) -> dict[str, Source]:
+        """Open all three."""
+        return {split: open_set(getattr(self, split), device) for split in SPLITS}
 
 
 def content_of(spec: SpectraSpec) -> str:
