@@ -1,5 +1,6 @@
 """Does an op-amp performance model of process A carry over to process B?"""
 
+from lib.steps.opamp.data import Prepared
 from lib.studies.opamp_transfer.ablations import budgets, held_back, logarithm, scalers, sweep
 from lib.studies.opamp_transfer.answers import CARRIES, advice, answer, disagreements, key_facts, left_out
 from lib.studies.opamp_transfer.claims import (
@@ -23,7 +24,6 @@ from lib.studies.opamp_transfer.comparison import PAIR, STEADY, best, evaluate, 
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import (
     Lab,
-    Prepared,
     alignment,
     cleaning,
     lowest,

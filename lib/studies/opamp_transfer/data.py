@@ -20,10 +20,6 @@ from lib.steps.opamp.data import Prepared, opened
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.scope import absent
 
-__all__ = [
-    "Lab", "Prepared", "alignment", "cleaning", "lowest", "middle", "open_lab", "prepare", "share_below", "shift", "skewness",
-]  # fmt: skip
-
 
 def prepare(config: Config) -> Prepared:
     """Return the usable designs of the user's CSVs, or of the embedded data, once names and units are in order."""
