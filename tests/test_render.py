@@ -261,7 +261,10 @@ def test_the_index_lists_claims_with_links_and_tells_failed_and_running_studies(
         ({"schema": 3}, "no results.json of schema 2: schema: Input should be 2"),
         ({"facts": []}, "facts: Input should be a valid dictionary"),
         ({"facts": {"best": {"value": 1.0, "zh": "甲", "en": "a"}}}, "facts.best.unit: Field required"),
-        ({"claims": [RESULTS["claims"][0] | {"criterion": {"direction": "gt"}}]}, "claims.0.criterion.threshold: Field required"),
+        (
+            {"claims": [RESULTS["claims"][0] | {"criterion": {"direction": "gt"}}]},
+            "claims.0.criterion.threshold: Field required",
+        ),
     ],
 )
 def test_compare_refuses_what_is_no_results_file_in_a_sentence(tmp_path, capsys, change, sentence):
