@@ -140,6 +140,15 @@ def test_provenance_tells_what_cached_steps_were_computed_with(monkeypatch):
     assert runtime.computed_with() == {}
 
 
+def test_code_that_changes_during_a_run_makes_it_dirty(monkeypatch):
+    clean = ("a" * 40, False)
+    states = iter([clean, clean, clean, ("b" * 40, False), clean, ("a" * 40, True), ("a" * 40, True), clean])
+    monkeypatch.setattr(runtime, "git_state", lambda: next(states))
+    made = [runtime.provenance(runtime.start(Example())) for _ in range(4)]
+    assert [m["dirty"] for m in made] == [False, True, True, True]
+    assert {m["commit"] for m in made} == {"a" * 40}
+
+
 def test_a_page_names_the_steps_that_other_versions_computed():
     found = results()
     made = found["provenance"] | {"packages": {"torch": "2.0", "numpy": "2.1"}}
