@@ -31,7 +31,7 @@ def test_a_changed_verdict_is_told_with_both_values_and_intervals():
     found = receipt(results(claim("H1", 0.55, "inconclusive")), results(claim("H1")))
     assert [line.kind for line in found.lines] == ["changed"]
     said = told([found])
-    assert "mlp_head: same verdict 0, changed 1, not judged on both sides 0." in said
+    assert "mlp_head: same verdict 0, changed 1, not judged for want of a tool 0." in said
     assert "supported" in said
     assert "0.7 [0.6, 0.8]" in said
     assert "inconclusive" in said
@@ -55,8 +55,8 @@ def test_an_absent_tool_is_no_flip(here, published, side):
     line = one(here, published)
     assert (line.kind, line.tool, without(line), line.shift) == ("no_tool", "ngspice", side, None)
     said = told([receipt(results(here), results(published))])
-    assert "changed 0, not judged on both sides 1" in said
-    assert ("not judged here" in said) == (side == "here")
+    assert "changed 0, not judged for want of a tool 1" in said
+    assert ("not judged by ngspice here" in said) == (side == "here")
 
 
 def test_a_claim_that_is_not_tested_for_another_reason_is_a_change():
@@ -103,7 +103,7 @@ def test_the_command_ends_with_zero_whatever_it_says_and_strict_with_one_where_a
     assert cli.main(["receipt", "--profile", "quick", "--strict"]) == 1
     told_, sentence = capsys.readouterr()
     assert "refuted" in told_
-    assert sentence == "1 verdicts differ from the published ones.\n"
+    assert sentence == "Verdicts that differ from the published ones: 1.\n"
     ran(project / "build", results(IDLE | {"id": "H1"}))
     assert cli.main(["receipt", "--strict"]) == 0
 
@@ -142,4 +142,4 @@ def test_the_index_shows_the_receipt(project):
 def test_the_index_tells_a_tool_that_is_absent(project):
     ran(project / "build", results(IDLE | {"id": "H1"}))
     render_index(project / "reports" / "quick")
-    assert "Not judged here: no ngspice." in (project / "reports" / "quick" / "index.html").read_text()
+    assert "Not judged by ngspice here." in (project / "reports" / "quick" / "index.html").read_text()
