@@ -748,6 +748,11 @@ told = tells.get(chosen, unsure)
 skips_first = pair("先确认跳跃连接的来源，再谈损失权重。", "Settle whose skips enter the decoder before tuning any weight.")
 loss_not_alone = pair("用噪声下限和泄漏斜率验收，不要只看损失。", "Accept a model by noise floor and leak, not by its loss.")
 neither = {True: pair("，两者都不泄漏", ": neither leaks"), False: pair("", "")}
+brief = pair(
+    "{opening}用目标图像自己的跳跃连接，泄漏斜率为 {leak}；不用跳跃连接，残差与目标噪声的相关为 {corr}。最好的跨域输出 {psnr:.2f} dB，经典方法 {classical:.2f} dB。",
+    "{opening} With the target's own skips the leak is {leak}; without skips the residual correlates with the target's noise by {corr}. The best cross output has {psnr:.2f} dB, the classical method {classical:.2f} dB.",
+    opening=opening.get(leaks, pair("本次运行无法判定。", "This run cannot tell.")), leak=study.said(leak), corr=study.said(cured), psnr=cross.psnr_db, classical=best.psnr_db,
+)  # fmt: skip
 advice = [skips_first] * (leaks == "supported") + [loss_not_alone] * (chosen == "refuted")
 
 # %%
@@ -759,7 +764,7 @@ report.finish(
         name=cross.method, psnr=cross.psnr_db, noisy=compared.psnr_db.iloc[0], method=best.method, classical=best.psnr_db, scale=scale,
         both=neither[cures == "supported" and others == "refuted"], detail=cross.detail, kept=best.detail,
     ),
-    implications=advice,
+    implications=advice, short=brief, seeds=range(config.seed, config.seed + config.n_seeds),
     provenance=rt.provenance(runtime), figure="gallery",
 )  # fmt: skip
 

@@ -861,7 +861,7 @@ for fact in study.key_facts(prepared, scores, best, chosen):
 # %%
 report.finish(
     answer=study.answer(source_worst, chosen, term(best.arm.method), gains, transfer_gap, few, config),
-    provenance=rt.provenance(runtime), figure="methods",
+    short=study.short(source_worst, chosen, transfer_gap), provenance=rt.provenance(runtime), figure="methods",
 )  # fmt: skip
 
 # %% [markdown] tags=["lang-zh", "explore"]
