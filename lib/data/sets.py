@@ -15,7 +15,7 @@ from lib.data.grid import SpectralGrid
 from lib.data.noise import preset
 from lib.data.spectra import SpectraDataset
 from lib.data.spectra.layout import check_shapes, opened, read_wave
-from lib.data.units import check_units
+from lib.data.units import check_units, check_varies
 from lib.data.views import Kept
 from lib.data.windows import pixel_slice
 from lib.files import fingerprint
@@ -98,6 +98,8 @@ def _from_files(config: SpectraConfig, files: str | list[str], n: int, device: t
     options = {"labels": config.labels, "norm": "none", "device": device, "seed": config.seed, "noise_level": level}
     found = SpectraDataset.from_hdf5(files, n, **options, **mask)
     check_units({"wave": found.wave, **found.table}, str(files[0]))
+    names = dict(zip(config.labels, found.labels.cpu().numpy().T, strict=True))
+    check_varies(names, f"{files[0]}, first {len(found)} rows", "leave it out of 'labels', or use spectra of other stars")
     return found
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.model_selection import GroupShuffleSplit
 
 from lib.data import opamp
-from lib.data.units import check_units, doubts
+from lib.data.units import check_units, check_varies, doubts
 from lib.progress import LOG
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.scope import absent
@@ -62,6 +62,8 @@ def prepare(config: Config) -> Prepared:
             raise ValueError(
                 f"Only {len(kept[process])} usable designs of the {process} process are left; a study needs at least 20."
             )
+        where = f"Op-amp {config.opamp}, usable designs of the {process} process"
+        check_varies(kept[process][read.targets], where, "leave it out by naming the others in the parameter 'targets'")
     return Prepared(
         kept["source"], kept["target"], pd.concat(dropped, ignore_index=True), read.features, read.targets, log_targets,
         read.fingerprint, "csv" if config.data_dir else "embedded", config.opamp,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -15,7 +16,7 @@ from lib.data.noise import BLOCK, blocks_of, draw_block, preset
 from lib.data.spectra import SpectraDataset, choose_mode
 from lib.data.spectra.modes import device_free, memory_free
 from lib.data.spectra.tables import ALIASES, column
-from lib.data.units import check_units
+from lib.data.units import check_units, check_varies
 from lib.data.views import First, Kept
 from lib.data.windows import cut_grid, pixel_slice
 from lib.studies.vit_scaling.config import VitScalingConfig
@@ -108,13 +109,21 @@ def _from_files(config: VitScalingConfig, device: torch.device, level: float) ->
     files_ = [resolve(config, name) for name in config.train_path]
     train = SpectraDataset.from_hdf5(files_, config.n_max, norm="none", seed=3 * config.seed, **cut, **options)
     check_units({"wave": train.wave, **train.table}, str(files_[0]))
+    _check_label(config, train, files_[0])
     rest = {
         split: SpectraDataset.from_hdf5(resolve(config, path), n, like=train, seed=3 * config.seed + k, **options)
         for k, (split, path, n) in enumerate(
             (("val", config.val_path, config.n_val), ("test", config.test_path, config.n_test)), 1
         )
     }
+    _check_label(config, rest["val"], config.val_path)
+    _check_label(config, rest["test"], config.test_path)
     return Sets(train, **rest, wave=train.wave, stars=_known(rest["test"].table), grid=None, parameters=None)
+
+
+def _check_label(config: VitScalingConfig, found: SpectraDataset, name: str | Path) -> None:
+    values = {config.label: found.labels[:, 0].cpu().numpy()}
+    check_varies(values, f"{name}, first {len(found)} rows", "name another 'label', or use spectra of other stars")
 
 
 def _fits(source: GeneratedSpectra) -> bool:
