@@ -14,7 +14,7 @@ from lib.data.generated import SPLITS, GeneratedSpectra
 from lib.data.grid import DEFAULT_FILE, SpectralGrid
 from lib.data.noise import NoiseConfig
 from lib.data.spectra import SpectraDataset
-from lib.data.units import check_units
+from lib.data.units import check_units, check_varies
 from lib.data.views import Kept
 from lib.data.windows import cut_grid, pixel_slice
 from lib.files import fingerprint
@@ -116,4 +116,7 @@ def _from_files(spec: SpectraSpec, device: torch.device) -> SpectraDataset:
     options = {"device": device, "seed": spec.seed, "noise_level": spec.noise.noise_level}
     found = SpectraDataset.from_hdf5(spec.files, spec.n, **options, **shared, **pixels)
     check_units({"wave": found.wave, **found.table}, spec.files[0])
+    values = dict(zip(spec.labels, found.labels.cpu().numpy().T, strict=True))
+    where = f"{spec.files[0]}, first {len(found)} rows"
+    check_varies(values, where, "leave it out of 'labels', or use spectra of other stars")
     return found
