@@ -66,13 +66,13 @@ class Report:
     def text(self, zh: str, en: str, **facts: Any) -> None:
         """Show a paragraph (markdown) with numbers of this run."""
         both = pair(zh, en, **facts)
-        display.emit("text", both, f"{both['zh']}\n\n{both['en']}")
+        display.emit("text", both | {"facts": sorted(facts)}, f"{both['zh']}\n\n{both['en']}")
 
     def hypothesis(self, key: str, zh: str, en: str, **facts: Any) -> None:
         """Declare a claim to be judged later; `finish` refuses one without a verdict."""
         self.hypotheses[key] = pair(zh, en, **facts)
         both = {lang: f"**{key}** · {text}" for lang, text in self.hypotheses[key].items()}
-        display.emit("text", both, f"{both['zh']}\n\n{both['en']}")
+        display.emit("text", both | {"facts": sorted(facts)}, f"{both['zh']}\n\n{both['en']}")
 
     def table(
         self, name: str, frame: pd.DataFrame, zh: str, en: str, *, source: Callable | None = None, digits: int = 4, **facts: Any
@@ -84,7 +84,7 @@ class Report:
         self.tables[name] = f"tables/{name}.csv"
         caption = pair(zh, en, **facts)
         origin = "" if source is None else f"{source.__module__}.{source.__qualname__}"
-        extra = {"id": f"tab-{name}", "caption": caption, "file": self.tables[name], "origin": origin}
+        extra = {"id": f"tab-{name}", "caption": caption, "file": self.tables[name], "origin": origin, "facts": sorted(facts)}
         display.emit("table", payload | extra, f"{caption['zh']} / {caption['en']}\n\n{display.table_markdown(payload)}")
 
     def figure(self, name: str, drawn: Any, zh: str, en: str, *, alt: Pair | None = None, **facts: Any) -> None:
@@ -99,6 +99,7 @@ class Report:
         self.figures[name] = f"figures/{name}.png"
         caption = pair(zh, en, **facts)
         payload = {"id": f"fig-{name}", "caption": caption, "alt": alt or display.describe(figure), "file": self.figures[name]}
+        payload["facts"] = sorted(facts)
         plt.close(figure)
         display.emit("figure", payload, f"{caption['zh']}\n\n{caption['en']}", **{"image/png": display.encoded(image)})
 
@@ -133,8 +134,9 @@ class Report:
         given = {"value": value, "low": low, "high": high} | facts
         texts = {"supported": supported, "refuted": refuted, "inconclusive": inconclusive}
         said = {name: _said(template, given) for name, template in texts.items()}
+        used = sorted(set().union(*(fields(t) for sides in texts.values() for t in sides)))
         self._judge(
-            key, metric=metric, value=value, low=low, high=high, criterion=criterion.as_dict(), verdict=verdict, why_not=None,
+            key, used, metric=metric, value=value, low=low, high=high, criterion=criterion.as_dict(), verdict=verdict, why_not=None,
             text=said[verdict], reported=None if reported_as is None else reported(reported_as),
             reported_source=None if reported_as is None else reported_source(reported_as), anchor=f"#{anchor}",
         )  # fmt: skip
@@ -146,7 +148,7 @@ class Report:
         """Say that this profile cannot judge a hypothesis, and why."""
         self._open(key)
         self._judge(
-            key, metric=metric, value=None, low=None, high=None, criterion=criterion.as_dict(), verdict="not_tested",
+            key, [], metric=metric, value=None, low=None, high=None, criterion=criterion.as_dict(), verdict="not_tested",
             why_not=en, why_not_zh=zh, text={"zh": zh, "en": en},
             reported=None if reported_as is None else reported(reported_as),
             reported_source=None if reported_as is None else reported_source(reported_as), anchor=f"#{anchor}" if anchor else "",
@@ -185,12 +187,12 @@ class Report:
         if key in {c["id"] for c in self.claims}:
             raise ValueError(f"Claim '{key}' is judged twice.")
 
-    def _judge(self, key: str, **fields: Any) -> None:
+    def _judge(self, key: str, used: list[str], **fields: Any) -> None:
         claim = {"id": key, **self.hypotheses[key], **fields}
         self.claims.append(claim)
         verdict = term(fields["verdict"])
         fallback = "\n\n".join(f"**{key} {verdict[lang]}** · {fields['text'][lang]}" for lang in ("zh", "en"))
-        display.emit("claim", {"claim": claim}, fallback)
+        display.emit("claim", {"claim": claim, "facts": used}, fallback)
 
 
 def command(config: StudyConfig) -> str:
