@@ -75,7 +75,7 @@ def test_every_follow_up_predicts_the_test_stars(ran):
 
 
 def test_a_comparison_of_heads_holds_their_training_seeds(ran):
-    config, run, prepared, found, main_head = ran
+    config, run, prepared, _, main_head = ran
     config, truth = config.model_copy(update={"head_seeds": 2}), study.truth(config, prepared)
     repeated = study.repeats(config, run, prepared, ["multitask"])
     assert {name: pred.shape for name, pred in repeated.items()} == {"mlp": (2, 96), "multitask": (2, 96)}

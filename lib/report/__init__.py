@@ -1,14 +1,12 @@
 """The bilingual report of a run: text, tables, figures, claims and facts, and the results.json that they add up to."""
 
 import inspect
-import shlex
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from lib import paths
 from lib.config import StudyConfig
 from lib.evidence import Measured
 from lib.files import naming, write_csv, write_json
@@ -16,7 +14,7 @@ from lib.progress import LOG, watch
 from lib.report import display, ledger
 from lib.report.claims import Criterion
 from lib.report.failure import on_failure
-from lib.report.publish import open_staging, publish
+from lib.report.publish import command, open_staging, publish
 from lib.report.results import SCHEMA, check_short, checked, shortened
 from lib.report.text import Pair, fields, number, pair, reported, reported_source, term
 
@@ -290,18 +288,6 @@ def dotted(source: Callable | str | None) -> str:
     if source is None or isinstance(source, str):
         return source or ""
     return f"{source.__module__}.{source.__qualname__}"
-
-
-def command(config: StudyConfig) -> str:
-    """Return the papermill command that repeats a run: its params file, and what differs from it."""
-    file = paths.PARAMS / config.profile / f"{config.study}.yaml"
-    base = type(config).load(file) if file.is_file() else type(config)()
-    changed = {k: v for k, v in config.model_dump().items() if v != getattr(base, k)}
-    words = ["papermill", f"notebooks/{config.study}.ipynb", f"build/{config.study}.ipynb"]
-    words += ["-f", f"params/{config.profile}/{config.study}.yaml"] if file.is_file() else []
-    for key, value in changed.items():
-        words += ["-p", key, str(value)]
-    return shlex.join(words)
 
 
 def _said(template: tuple[str, str], given: dict[str, Any]) -> Pair:
