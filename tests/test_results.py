@@ -12,7 +12,7 @@ from lib.config import StudyConfig
 from lib.render.index import read_page
 from lib.render.items import provenance
 from lib.report import Criterion, Report, pair
-from lib.report.results import check_short, checked, read_results, shortened, upgraded, zh_width
+from lib.report.results import checked, fitted, read_results, shortened, upgraded, zh_width
 
 
 def test_what_the_model_accepts_it_returns_unchanged():
@@ -72,16 +72,18 @@ def test_the_short_answer_is_the_first_sentence_cut_where_it_is_too_long():
     long = shortened({"zh": "长" * 200 + "。", "en": "word " * 60 + "end."})
     assert long["zh"].endswith("长…")
     assert long["en"].endswith("word…")
-    assert check_short(long) == long
+    assert fitted(long) == long
     assert zh_width(long["zh"]) == 80
     assert shortened({"zh": "字" * 70 + "`enc_pre_latent_and_more`。", "en": "a"})["zh"] == "字" * 70 + "…"
 
 
 @pytest.mark.parametrize("side", [{"zh": "字" * 81}, {"en": "word " * 41}])
-def test_a_short_answer_that_is_not_short_is_refused(side):
-    with pytest.raises(ValueError, match="40 and 80 at most"):
-        check_short({"zh": "字", "en": "word"} | side)
-    assert check_short({"zh": "字" * 80, "en": "word " * 40})
+def test_a_short_answer_that_is_not_short_is_refused_in_a_file_and_cut_in_a_run(report, side):
+    long = {"zh": "字", "en": "word"} | side
+    with pytest.raises(ValueError, match="more than 40 English words or 80 Chinese characters"):
+        checked(results(short=long))
+    assert "…" in "".join(finished(report, short=long)["short"].values())
+    assert checked(results(short={"zh": "字" * 80, "en": "word " * 40}))
 
 
 class Example(StudyConfig):

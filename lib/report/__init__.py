@@ -15,7 +15,7 @@ from lib.report import display, ledger
 from lib.report.claims import Criterion
 from lib.report.failure import on_failure
 from lib.report.publish import command, open_staging, publish
-from lib.report.results import SCHEMA, check_short, checked, shortened
+from lib.report.results import SCHEMA, checked, fitted, shortened
 from lib.report.text import Pair, fields, number, pair, reported, reported_source, term
 
 __all__ = ["Criterion", "Report", "number", "pair", "reported", "reported_source", "term"]
@@ -224,7 +224,7 @@ class Report:
     ) -> None:  # fmt: skip
         """Show summary and provenance, write results.json and publish; refuses a hypothesis without a verdict.
 
-        short  the answer in 40 English words and 80 Chinese characters at most; left out, it is the answer's first sentence
+        short  the answer in 40 English words and 80 Chinese characters, cut where it is longer; left out: its first sentence
         seeds  the seeds that trainings used; left out, it is the parameter `seed` alone
         """
         judged = {c["id"] for c in self.claims}
@@ -235,7 +235,7 @@ class Report:
         if not self.data:
             raise ValueError("A report states its data: call describe_data before finish.")
         more = {
-            "short": shortened(answer) if short is None else check_short(short), "implications": list(implications),
+            "short": shortened(answer) if short is None else fitted(short), "implications": list(implications),
             "seeds": [self.config.seed] if seeds is None else list(seeds),
         }  # fmt: skip
         results = checked(self._results(answer, provenance, figure) | more)
