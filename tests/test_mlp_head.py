@@ -65,6 +65,22 @@ def test_every_follow_up_predicts_the_test_stars(ran):
     assert study.arm_gain(study.truth(config, prepared), others, "unfrozen", main_head, 60)["low"] is not None
 
 
+def test_a_comparison_of_heads_holds_their_training_seeds(ran):
+    config, run, prepared, found, main_head = ran
+    config, truth = config.model_copy(update={"head_seeds": 2}), study.truth(config, prepared)
+    repeated = study.repeats(config, run, prepared, found, ["multitask"])
+    assert {name: pred.shape for name, pred in repeated.items()} == {"mlp": (2, 96), "multitask": (2, 96)}
+    assert np.array_equal(repeated["mlp"][0], main_head.pred["test"]), "the first seed is the main head's own"
+    assert not np.allclose(repeated["mlp"][0], repeated["mlp"][1], atol=1e-3)
+    judged = study.repeated_gain(truth, repeated, "multitask", 60)
+    single = [study.r2(truth, a) - study.r2(truth, b) for a, b in zip(repeated["multitask"], repeated["mlp"], strict=True)]
+    assert judged["value"] == pytest.approx(np.mean(single))
+    assert judged["low"] < min(single)
+    assert max(single) < judged["high"], "what differs between seeds is inside"
+    assert study.repeated_gain(truth, repeated, "mlp_2", 60)["why_not"]["en"].startswith("This profile does not train")
+    assert study.repeats(config.model_copy(update={"arms": ["cells"]}), run, prepared, found, ["mlp_2"]) == {}
+
+
 def test_unfrozen_encoder_and_published_model_read_the_legacy_segments_of_the_frozen_head(ran, tmp_path):
     config, run, prepared, *_ = ran
     cell = ("enc_pre_latent", "seg_mean_K5")  # five does not divide L', so that the two kinds of edges differ

@@ -1,10 +1,12 @@
 """Follow-ups of the head: attention pooling, the unfrozen encoder, folds, and the table of all that were asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -150,14 +152,37 @@ def follow_ups(
     cell = (config.layer, config.pooling)
     train = partial(head, config, runtime, prepared, found, cell, epochs=config.arm_epochs)
     known: dict[str, Callable[[], Trained]] = {
-        "linear": lambda: train(name="linear", num_hidden=0),
-        "mlp_2": lambda: train(name="mlp_2", num_hidden=2),
-        "hidden_128": lambda: train(name="hidden_128", hidden=128),
-        "hidden_512": lambda: train(name="hidden_512", hidden=512),
-        "multitask": lambda: train(name="multitask", columns=range(len(config.labels))),
+        **{name: partial(train, name=name, **changes) for name, changes in recipes(config).items()},
         "attention": lambda: attention(config, runtime, prepared),
         "unfrozen": lambda: unfrozen(config, runtime, prepared, main),
     }
     trained = {name: make() for name, make in known.items() if name in config.arms}
     left_out = [name for name in ARMS if name not in config.arms]
     return trained, ", ".join(left_out) or "-"
+
+
+def recipes(config: MLPHeadConfig) -> dict[str, dict[str, Any]]:
+    """Return how the heads on the frozen encoder differ from the main one, by name."""
+    return {
+        "linear": {"num_hidden": 0}, "mlp_2": {"num_hidden": 2}, "hidden_128": {"hidden": 128}, "hidden_512": {"hidden": 512},
+        "multitask": {"columns": range(len(config.labels))},
+    }  # fmt: skip
+
+
+def repeats(
+    config: MLPHeadConfig, runtime: Runtime, prepared: Prepared, found: dict[str, Any], names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Train the main head and those of `names` that `arms` asks for with `head_seeds` seeds; return test predictions (S, n).
+
+    Initial weights, order of the batches and dropout differ between the seeds; encoder, stars and noise stay.
+    """
+    asked = [name for name in names if name in config.arms]
+    changes = {"mlp": {}} | {name: recipes(config)[name] | {"epochs": config.arm_epochs} for name in asked}
+    seeds = range(config.seed, config.seed + config.head_seeds) if asked else []
+    runs = [(config.model_copy(update={"seed": seed}), replace(runtime, seed=seed)) for seed in seeds]
+    cell = (config.layer, config.pooling)
+    return {
+        name: np.stack([head(*run, prepared, found, cell, name=name, **more).pred["test"] for run in runs])
+        for name, more in changes.items()
+        if asked
+    }
