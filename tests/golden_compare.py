@@ -20,7 +20,8 @@ from typing import Any
 
 from lib import paths
 from lib.files import read_json, write_text
-from lib.render.compare import TIMED, VERDICTS
+from lib.render.compare import TIMED
+from lib.render.index import VERDICTS
 from lib.report.display import MIME
 
 Golden = dict[str, Any]
