@@ -5,16 +5,17 @@ import sys
 
 import pandas as pd
 import pytest
-from lib.studies.opamp_transfer.inverse_fit import held_out, train_inverse
 
 from lib import paths
 from lib import runtime as rt
 from lib.data import circuit
-from lib.data.topology import FIVE_T, sample_designs
+from lib.data.topology import FIVE_T
 from lib.studies.opamp_transfer import inverse as study
 from lib.studies.opamp_transfer import judge
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import prepare
+from lib.studies.opamp_transfer.inverse import held_out, train_inverse
+from tools.simulate_opamps import sample_designs
 
 STAND_IN = """#!{python} -S
 import re, sys
