@@ -18,7 +18,7 @@ CONFIGS = {
 KINDS = ("clean", "noisy", "output", "residual", "noise")
 SWEEPS = {
     "noise_sigma": "acquisition noise sigma", "recon": "weight of the recon loss", "content": "weight of the content loss",
-    "edge": "weight of the edge loss", "latent": "documented latent channels",
+    "edge": "weight of the edge loss", "cross": "weight of the cross loss", "latent": "documented latent channels",
 }  # fmt: skip
 
 
