@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from lib.data.images.pairing import edge_correlation
-from lib.studies.noise2noise.study import roughness
+from lib.studies.noise2noise.arms import LEAKING
+from lib.studies.noise2noise.experiments import roughness
 
 STUCK = 0.95  # the cross loss fell by less than 5% of its excess over the floor
 BLUR = 0.5  # less than half of the fine structure is left
@@ -33,7 +34,7 @@ def four_checks(point, images):
     last = recipe.stages[-1].weights
     own, other = edge_correlation(*(x[:: max(1, len(x) // 16)] for x in (images.a, images.b)))
     paired = own > (0.1 if np.isnan(other) else other)
-    leaking = recipe.skip_source in ("target", "mixed")
+    leaking = recipe.skip_source in LEAKING
     return [
         Finding("target's skips kept out", "不使用目标图像的跳跃连接", float(leaking), "0", not leaking, "set skip_source to none (or latent)", "把 skip_source 设为 none（或 latent）"),
         Finding("recon weight < 1", "重建权重 < 1", last.recon, "< 1", last.recon < 1, "lower recon to 0.1-0.2", "把重建权重降到 0.1–0.2"),
@@ -69,10 +70,10 @@ def diagnose(trained_rows, scored, data, floor):
     """Return one row per configuration (its first seed) and check: value, limit, fine, remedy in both languages."""
     rows = []
     main = trained_rows[trained_rows.sweep == "main"]
-    for row in main.groupby("config", sort=False).head(1).itertuples():
-        part = scored[(scored.sweep == "main") & (scored.config == row.config) & (scored.seed == row.seed)]
+    for row in main.groupby("arm", sort=False).head(1).itertuples():
+        part = scored[(scored.sweep == "main") & (scored.arm == row.arm) & (scored.seed == row.seed)]
         findings = four_checks(row.point, data.parts["train"]) + symptoms(row.trained, part, floor)
-        rows += [{"config": row.config} | vars(finding) for finding in findings]
+        rows += [{"config": row.arm} | vars(finding) for finding in findings]
     return pd.DataFrame(rows)
 
 
