@@ -189,8 +189,8 @@ def history(train, latent_std=None, val=None):
 def test_the_debugging_guide_names_the_case(curve, detail, failing):
     rows = pd.DataFrame({"path": ["cross"], "detail": [detail], "leak": [0.0]})
     found = symptoms(SimpleNamespace(history=curve), rows, 0.1)
-    assert {f.check for f in found if not f.fine} == failing
-    assert all(f.remedy_en and f.remedy_zh for f in found)
+    assert {f["check"] for f in found if not f["fine"]} == failing
+    assert all(f["remedy_en"] and f["remedy_zh"] for f in found)
 
 
 def test_roughness_is_zero_for_a_falling_curve():

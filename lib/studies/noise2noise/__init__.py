@@ -1,6 +1,6 @@
 """Does noise leak through the skips of a Noise2Noise network, and what cures it?"""
 
-from lib.studies.noise2noise.answers import advice, answer, numbers, short_answer
+from lib.studies.noise2noise.answers import advice, answer, numbers
 from lib.studies.noise2noise.arms import ARMS, setting
 from lib.studies.noise2noise.artifact import publish, reason
 from lib.studies.noise2noise.config import Config
@@ -40,6 +40,6 @@ __all__ = [
     "ARMS", "MILESTONES", "Config", "Data", "advice", "answer", "at_epoch", "best_gap", "classical", "comparison",
     "configurations", "cost", "cost_table", "costs", "diagnose", "diagnosis", "first_stage", "floor_gap", "floor_test",
     "gallery", "gap", "gap_at_epoch", "histories", "kept_latent", "left", "lowest_loss", "milestones", "numbers",
-    "one_setting", "prepare", "projection", "publish", "reason", "score", "scores", "setting", "settings", "short_answer",
+    "one_setting", "prepare", "projection", "publish", "reason", "score", "scores", "setting", "settings",
     "snapshots", "sweep_table", "train", "train_floor", "weights_over",
 ]  # fmt: skip

@@ -1,41 +1,24 @@
-"""What the page concludes: templates in both languages, chosen by verdicts; the notebook fills in the numbers of a run."""
+"""What the page concludes: templates in both languages, chosen by verdicts; `numbers` and the notebook fill them in."""
 
 from lib.studies.noise2noise.cost import share_of_weights
 
-OPENING = {
-    "supported": ("会。", "It does. "),
-    "refuted": ("本次运行没有看到泄漏。", "Not in this run. "),
-    "": ("本次运行无法判定。", "This run cannot tell. "),
-}
+OPENING = {"supported": ("会。", "It does."), "refuted": ("本次运行没有看到泄漏。", "Not in this run.")}
+UNSURE = ("本次运行无法判定。", "This run cannot tell.")
 LEAKS = (
     "跨域解码若用目标图像自己的跳跃连接（`original`），泄漏斜率为 {leak}（一为照抄噪声，零为无泄漏）；"
-    "不用跳跃连接时，残差与目标噪声的相关为 {corr}，改用潜表示来源图像的跳跃连接时为 {other}",
-    "With the target's own skips in the cross path (`original`) the leak is {leak} (one: a copy of the noise, zero: none of it); "
-    "without skips the residual correlates with the target's noise by {corr}, with skips of the image that made the latent by {other}",
+    "不用跳跃连接时，残差与目标噪声的相关为 {corr}，改用潜表示来源图像的跳跃连接时为 {other}。",
+    "With the target's own skips in the cross path (`original`) the leak is {leak} (one: a copy of the noise, zero: none). "
+    "Without skips the residual correlates with the target's noise by {corr}, with skips of the latent's image by {other}.",
 )
-NEITHER = ("，两者都不泄漏", ": neither leaks")
-TELLS = {
-    "supported": (
-        "训练损失这次选对了：损失最低的 `{winner}`（PSNR 变化 {gain} dB，泄漏斜率 {winner_leak}）确实去了噪。",
-        "The training loss chose well this time: `{winner}`, which has the lowest, does denoise (its PSNR changes by {gain} dB, "
-        "at a leak of {winner_leak}). ",
-    ),
-    "refuted": (
-        "训练损失分不出好坏：损失最低的是 `{winner}`，PSNR 变化 {gain} dB，泄漏斜率 {winner_leak}；验收要看噪声下限和泄漏斜率。",
-        "The training loss cannot tell: `{winner}` has the lowest, yet its PSNR changes by {gain} dB, at a leak of {winner_leak}; "
-        "accept a model by noise floor and leak. ",
-    ),
-    "": (
-        "损失最低的是 `{winner}`（PSNR 变化 {gain} dB，泄漏斜率 {winner_leak}），它是否真的去了噪，本次运行无法判定。",
-        "`{winner}` has the lowest training loss (its PSNR changes by {gain} dB, at a leak of {winner_leak}); whether it denoises "
-        "this run cannot tell. ",
-    ),
-}
+WINNER = (
+    "训练损失最低的是 `{winner}`：PSNR 变化 {gain} dB，泄漏斜率 {winner_leak}。",
+    "The training loss of `{winner}` is the lowest: its PSNR changes by {gain} dB, at a leak of {winner_leak}.",
+)
 BEST = (
     "最好的跨域输出（`{name}`）PSNR 为 {psnr:.2f} dB，保留 {detail:.0%} 的细节；含噪图像 {noisy:.2f} dB，"
     "经典方法 {method} {classical:.2f} dB，保留 {kept:.0%}。",
-    "The best cross output (`{name}`) has {psnr:.2f} dB and keeps {detail:.0%} of the detail; the noisy image has {noisy:.2f} dB, "
-    "the classical method {method} {classical:.2f} dB, keeping {kept:.0%}. ",
+    "The best cross output (`{name}`) has {psnr:.2f} dB and keeps {detail:.0%} of the detail; the noisy image has {noisy:.2f} "
+    "dB, the classical method {method} {classical:.2f} dB, keeping {kept:.0%}.",
 )
 SCALE = (
     "规模：{n} 个配置各 {seeds} 个随机种子，{slices} 张训练切片，{epochs} 轮，网络权重是 `full` 运行档的 {share:.2%}。",
@@ -46,37 +29,22 @@ SHORT = (
     "用目标图像自己的跳跃连接，泄漏斜率为 {leak}；不用时，残差与目标噪声的相关为 {corr}。",
     "With the target's own skips the leak is {leak}; without skips, residual and target noise correlate by {corr}.",
 )
-ADVICE = {
-    "skips": {
-        "zh": "先确认跳跃连接的来源，再谈损失权重。",
-        "en": "Settle whose skips enter the decoder before tuning any weight.",
-    },
-    "loss": {
-        "zh": "用噪声下限和泄漏斜率验收，不要只看损失。",
-        "en": "Accept a model by noise floor and leak, not by its loss.",
-    },
-}
-
-
-def _joined(*parts):
-    return {"zh": "".join(zh for zh, _ in parts), "en": "".join(en for _, en in parts)}
+SKIPS = {"zh": "先确认跳跃连接的来源，再谈损失权重。", "en": "Settle whose skips enter the decoder before tuning any weight."}
+LOSS = {"zh": "用噪声下限和泄漏斜率验收，不要只看损失。", "en": "Accept a model by noise floor and leak, not by its loss."}
 
 
 def answer(verdicts):
-    """Return the template of the answer, from the verdicts on H1, H2, H3 and H14."""
-    cured = verdicts["H2"] == "supported" and verdicts["H3"] == "refuted"
-    opening, tells = OPENING.get(verdicts["H1"], OPENING[""]), TELLS.get(verdicts["H14"], TELLS[""])
-    return _joined(opening, LEAKS, *[NEITHER] * cured, ("。", ". "), tells, BEST, SCALE)
-
-
-def short_answer(verdicts):
-    """Return the template of the answer's two figures that matter."""
-    return _joined(OPENING.get(verdicts["H1"], OPENING[""]), SHORT)
+    """Return the templates of the answer and of its short form, opened by the verdict on H1."""
+    opening = OPENING.get(verdicts["H1"], UNSURE)
+    return tuple(
+        {"zh": "".join(zh for zh, _ in parts), "en": " ".join(en for _, en in parts)}
+        for parts in ((opening, LEAKS, WINNER, BEST, SCALE), (opening, SHORT))
+    )
 
 
 def advice(verdicts):
     """Return the implications that the verdicts bear out."""
-    return [ADVICE["skips"]] * (verdicts["H1"] == "supported") + [ADVICE["loss"]] * (verdicts["H14"] == "refuted")
+    return [SKIPS] * (verdicts["H1"] == "supported") + [LOSS] * (verdicts["H14"] == "refuted")
 
 
 def numbers(config, data, costs, compared):

@@ -79,10 +79,8 @@ class Config(StudyConfig):
             recipe(arm).lasting(self.epochs)
         if any(not 0 < sigma <= 2 for sigma in self.sweep_noise):
             raise ValueError(f"sweep_noise is {self.sweep_noise}: every noise level must lie in (0, 2]")
-        if self.batch_size % (self.devices * self.num_nodes):
-            raise ValueError(
-                f"batch_size is {self.batch_size}: it must be a multiple of the {self.devices * self.num_nodes} devices that share it"
-            )
+        if self.batch_size % (n := self.devices * self.num_nodes):
+            raise ValueError(f"batch_size is {self.batch_size}: it must be a multiple of the {n} devices that share it")
         return self
 
     @property

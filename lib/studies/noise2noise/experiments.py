@@ -122,7 +122,7 @@ def histories(trained):
 
 
 def costs(trained):
-    """Return parameters, seconds, epochs until the cross loss fell below each threshold (NaN: never), and how the curves went."""
+    """Return parameters, seconds, epochs until the cross loss is below each threshold (NaN: never), and how the curves went."""
     rows = []
     for row in trained.itertuples():
         history = row.trained.history
@@ -145,7 +145,7 @@ def roughness(losses):
 
 
 def train_floor(config, data):
-    """Return the noise floor of the cross loss on the training images: the line that the training curve cannot cross honestly."""
+    """Return the noise floor of the cross loss on the training images: what the training curve cannot honestly cross."""
     part, rng = data.parts["train"], np.random.default_rng([config.seed, 0])
     floors = [
         noise_floor(add_noise(x, config.noise_sigma, config.noise_kind, rng), x, config.noise_sigma, config.noise_kind)

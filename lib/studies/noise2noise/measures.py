@@ -44,11 +44,10 @@ def best_gap(scored, one, others, column):
 @measure
 def gap_at_epoch(curves, one, other, column, epoch):
     """Return loss(one) - loss(other) after an epoch, paired by seed."""
-    gone = [name for name in (one, other) if rows_of(curves, name).empty]
-    if gone:
-        return absent(*gone, parameter="configs")
-    last = min(int(rows_of(curves, name).epoch.max()) for name in (one, other))
-    return too_short(last, epoch) if epoch > last else gap(curves[curves.epoch == epoch], one, other, column)
+    last = curves[curves.arm.isin([one, other])].groupby("arm").epoch.max()
+    if len(last) == 2 and epoch > last.min():
+        return too_short(int(last.min()), epoch)
+    return gap(curves[curves.epoch == epoch], one, other, column)
 
 
 @measure
@@ -57,10 +56,8 @@ def left(curves, arm, column, epoch=-1, floor=0.0):
     found = at_epoch(curves, arm, column, epoch)
     if found.why:
         return found
-    rows = rows_of(curves, arm)
-    first, later = (
-        rows[rows.epoch == e].set_index("seed")[column] - floor for e in (1, rows.epoch.max() if epoch < 0 else epoch)
-    )
+    excess = rows_of(curves, arm).pivot(index="epoch", columns="seed", values=column) - floor
+    first, later = excess.loc[1], excess.iloc[-1] if epoch < 0 else excess.loc[epoch]
     return over_seeds(later / first, needed=1)
 
 

@@ -69,9 +69,10 @@ def milestones(histories, floor):
         for epoch, limit in MILESTONES.items():
             found = part[part.epoch == epoch]
             if len(found):
+                train, val, psnr = found[["train_cross", "val_cross", "val_psnr_db"]].mean()
                 rows.append({
-                    "config": name, "epoch": epoch, "train_cross": found.train_cross.mean(), "val_cross": found.val_cross.mean(),
-                    "expected": limit, "noise_floor": floor, "val_psnr_db": found.val_psnr_db.mean(),
+                    "config": name, "epoch": epoch, "train_cross": train, "val_cross": val, "expected": limit,
+                    "noise_floor": floor, "val_psnr_db": psnr,
                 })  # fmt: skip
     return pd.DataFrame(rows)
 
