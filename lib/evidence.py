@@ -100,8 +100,11 @@ def rows_of(frame: pd.DataFrame, arm: str | Mapping[str, Any]) -> pd.DataFrame:
 
 
 def named(arm: str | Mapping[str, Any]) -> str:
-    """Return how a sentence calls an arm."""
-    return arm if isinstance(arm, str) else ", ".join(f"{k} {v}" for k, v in arm.items())
+    """Return how a sentence calls an arm, such as `deep` or `deep (sweep width, value 64)`."""
+    if isinstance(arm, str):
+        return arm
+    rest = ", ".join(f"{k} {v}" for k, v in arm.items() if k != "arm")
+    return f"{arm['arm']} ({rest})" if "arm" in arm else rest
 
 
 @measure

@@ -124,6 +124,7 @@ def test_cost_of_a_goal_that_is_never_reached_is_a_reason():
 def test_rows_are_found_by_several_columns_and_floats_as_floats():
     frame = pd.DataFrame({"arm": ["a", "a", "b"], "sweep": [0.1 + 0.2, 0.5, 0.3]})
     assert len(rows_of(frame, {"arm": "a", "sweep": 0.3})) == 1
+    assert "`a (sweep 0.7)`" in score(frame, {"arm": "a", "sweep": 0.7}, "r2").why["en"]
 
 
 def test_a_value_mapped_keeps_its_interval_the_right_way_up():
