@@ -249,18 +249,18 @@ verdicts |= report.judge(H14=gained.saying(name=winner, leak=winner_leak))
 # %% [markdown] tags=["lang-en"]
 # On held-out slices the loss less its noise floor tells directly whether the target's noise is in the output.
 
-# %% tags=["nbval-check-output"]
+# %%
 floors = study.floor_test(cross)
+report.table("floors", floors, "留出损失与噪声下限。", "Held-out loss and noise floor.", source=study.floor_test)
 report.figure(
     "floors",
     plots.floors(floors),
     "留出跨域损失与噪声下限之差（按切片配对的区间）；落在零线左侧即输出里有目标的噪声。",
     "Held-out cross loss less its noise floor (paired over slices); left of zero the target's noise is in the output.",
 )
-verdicts |= report.judge(H15=study.floor_gap(cross, pure), H44=study.floor_gap(cross, "original"))
 
-# %%
-report.table("floors", floors, "留出损失与噪声下限。", "Held-out loss and noise floor.", source=study.floor_test)
+# %% tags=["nbval-check-output"]
+verdicts |= report.judge(H15=study.floor_gap(cross, pure), H44=study.floor_gap(cross, "original"))
 
 # %% [markdown] tags=["lang-zh"]
 # ### 内容损失
@@ -273,7 +273,7 @@ report.table("floors", floors, "留出损失与噪声下限。", "Held-out loss 
 # goal. Shrink the latents to half their size, and the solid line falls to a quarter while the dotted one stays: the dotted line
 # alone tells whether the two latents agree.
 
-# %% tags=["nbval-check-output"]
+# %%
 report.figure(
     "content",
     plots.content(main),

@@ -223,7 +223,8 @@ def test_a_gap_after_an_epoch_is_paired_by_seed_and_says_where_the_training_was_
     curves = pd.DataFrame(rows)
     assert study.gap_at_epoch(curves, "one", "other", "train_cross", 2).value == pytest.approx(-0.5)
     assert "it takes 5" in study.gap_at_epoch(curves, "one", "other", "train_cross", 5).why["en"]
-    assert "`absent`" in study.gap_at_epoch(curves, "one", "absent", "train_cross", 2).why["en"]
+    assert "not have `absent` " in study.gap_at_epoch(curves, "one", "absent", "train_cross", 2).why["en"]
+    assert "`one`" not in study.gap_at_epoch(curves, "absent", "one", "train_cross", 5).why["en"]
     assert study.left(curves, "one", "train_cross", 2, floor=-1.0).value == pytest.approx((1.5 / 2 + 2.5 / 3 + 3.5 / 4) / 3)
     assert study.kept_latent(curves.assign(val_latent_std=1 / curves.epoch), "one").value == 0.5
     assert study.lowest_loss(curves) == "one"

@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 
 from lib import evidence
-from lib.evidence import SEEDS_NEEDED, absent, interval, measure, over_seeds, rows_of, too_short, why_not
+from lib.evidence import SEEDS_NEEDED, absent, interval, measure, over_seeds, rows_of, why_not
 from lib.studies.noise2noise.arms import SWEEPS
 
 at_epoch = partial(evidence.at_epoch, parameter="configs")
@@ -44,10 +44,8 @@ def best_gap(scored, one, others, column):
 @measure
 def gap_at_epoch(curves, one, other, column, epoch):
     """Return loss(one) - loss(other) after an epoch, paired by seed."""
-    last = curves[curves.arm.isin([one, other])].groupby("arm").epoch.max()
-    if len(last) == 2 and epoch > last.min():
-        return too_short(int(last.min()), epoch)
-    return gap(curves[curves.epoch == epoch], one, other, column)
+    untold = [found for found in (at_epoch(curves, arm, column, epoch) for arm in (one, other)) if found.why]
+    return untold[0] if untold else gap(curves[curves.epoch == epoch], one, other, column)
 
 
 @measure
