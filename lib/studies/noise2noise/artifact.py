@@ -1,16 +1,12 @@
 """The published model: which one it is, and how it is applied to the user's file, in the file's own format and units."""
 
-import gzip
-import io
 from pathlib import Path
 
-import imageio.v3 as iio
-import nibabel
 import numpy as np
 import torch
 
 from lib.data.images import object_mask, scale_of
-from lib.data.images.files import as_stack, read_array, suffix
+from lib.data.images.files import as_stack, encoded, read_array, suffix
 from lib.files import check_output, replacing
 from lib.models.shared_latent import DOMAINS
 from lib.steps.noise2noise import load_model, save_model
@@ -70,7 +66,7 @@ def denoise_file(model_dir, source, target, *, domain="a", to="", device="cpu"):
     scale = scale_of(stack, object_mask(stack))
     images = (translate(model, stack / scale, to, device) * scale).reshape(array.shape)
     with replacing(Path(target)) as temporary:
-        temporary.write_bytes(encode(images, kind, Path(source)))
+        temporary.write_bytes(encoded(images, kind, Path(source)))
     return images.shape
 
 
@@ -79,27 +75,3 @@ def translate(model, stack, to, device, batch_size=8):
     """Return the images (n, H, W) of domain `to` that the model makes of a stack scaled to 1."""
     batches = (torch.from_numpy(stack[i : i + batch_size, None]).to(device) for i in range(0, len(stack), batch_size))
     return np.concatenate([model.translate(x, to)[:, 0].float().cpu().numpy() for x in batches])
-
-
-def encode(images, kind, source):
-    """Return the bytes of a file: .png in 16 bits (or its source's depth), .nii with the affine of its source."""
-    if kind == ".npy":
-        buffer = io.BytesIO()
-        np.save(buffer, images, allow_pickle=False)
-        return buffer.getvalue()
-    if kind == ".png":
-        return iio.imwrite("<bytes>", _grey(images, source), plugin="pillow", extension=".png")
-    affine = nibabel.load(source).affine if ".nii" in source.suffixes else np.eye(4)
-    volume = nibabel.Nifti1Image(np.moveaxis(images, 0, -1) if images.ndim == 3 else images, affine)
-    return gzip.compress(volume.to_bytes()) if kind == ".nii.gz" else volume.to_bytes()
-
-
-def _grey(images, source):
-    """Return one image as integers of its source's depth, clipped; an image from elsewhere fills 16 bits."""
-    if images.ndim != 2:
-        raise ValueError(f"a PNG holds one image, these are {len(images)}: write .npy or .nii")
-    from_png = source.suffix.lower() == ".png"
-    depth = iio.imread(source, plugin="pillow").dtype if from_png else np.dtype(np.uint16)
-    top = np.iinfo(depth).max
-    factor = 1.0 if from_png else top / max(float(images.max()), 1e-12)
-    return np.clip(images * factor, 0, top).round().astype(depth)
