@@ -19,7 +19,7 @@ CLUSTER = $(if $(SLURM),--executor slurm --jobs $(JOBS) --slurm-status-command s
 SNAKEMAKE = $(BIN)python -m snakemake --cores all --resources slots=$(JOBS) $(CLUSTER) --keep-going --nolock --rerun-incomplete --rerun-triggers mtime --quiet rules progress host
 RUN_TESTS = $(BIN)python -m pytest -q
 
-.PHONY: help reports publish test test-all chaos golden lab bench lock clean
+.PHONY: help reports publish test smoke test-all chaos golden lab bench lock clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 	@echo "variables: PROFILE=smoke|quick|full (quick)  STUDY=name (all)  JOBS=n (1; side by side, they divide the cores)  SEEDS=n (1; more: repeats)  SLURM=1  VENV=folder (.venv; empty: the active environment)"
@@ -33,23 +33,28 @@ reports: $(READY)  ## run the studies that are out of date and render their page
 publish: $(READY)  ## write page and results into reports/$(PROFILE) from the last run, if it was clean and its commit is in history
 	@$(BIN)python -m lib.cli publish --profile $(PROFILE) $(STUDY)
 
-test: $(READY)  ## lint, unit tests, pairs, smoke run of every notebook, nbval (no GPU)
+test: $(READY)  ## lint, pairs, smoke, unit tests (no GPU)
 	$(BIN)ruff check .
 	$(BIN)ruff format --check .
 	$(BIN)python -m lib.pairs check --clean
-	$(MAKE) --no-print-directory reports PROFILE=smoke STUDY=
-	$(RUN_TESTS) --nbval-lax --nbval-current-env --nbval-sanitize-with tests/golden/sanitize.cfg -p no:randomly tests/golden
-	$(RUN_TESTS) -m "not slow and not browser" --ignore=tests/golden tests
+	$(MAKE) --no-print-directory smoke
+	$(RUN_TESTS) -m "not slow and not browser" tests
+
+smoke: $(READY)  ## run every notebook at smoke, compare with tests/golden, run every cell once more in nbval
+	$(MAKE) --no-print-directory reports PROFILE=smoke STUDY= JOBS=2
+	$(RUN_TESTS) tests/test_golden.py
+	OMP_NUM_THREADS=1 $(RUN_TESTS) --nbval-lax --nbval-current-env notebooks
 
 test-all: $(READY)  ## also what takes minutes: browser, kill harness
 	$(BIN)python -m pip install -q -e ".[browser]" $(if $(VENV),,--dry-run)
-	$(RUN_TESTS) --ignore=tests/golden tests
+	$(RUN_TESTS) tests
 
 chaos: $(READY)  ## kill `make reports` twenty times, repeat it, compare with an undisturbed run (smoke)
 	$(BIN)python scripts/chaos.py
 
-golden: $(READY)  ## make the executed smoke notebooks under tests/golden anew (never in CI)
-	OMP_NUM_THREADS=1 $(BIN)python scripts/make_golden.py $(STUDIES)
+golden: $(READY)  ## write tests/golden anew from the smoke runs (never in CI)
+	$(MAKE) --no-print-directory reports PROFILE=smoke JOBS=2
+	$(BIN)python tests/golden_compare.py $(STUDIES)
 
 lab: $(READY)  ## open JupyterLab with the notebook pairs
 	$(BIN)jupyter lab --LabApp.default_url=/lab/tree/notebooks

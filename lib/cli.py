@@ -62,7 +62,7 @@ def _receipt(chosen: argparse.Namespace) -> None:
     sys.stdout.write(told(found))
     changed = sum(len(r.of("changed")) for r in found)
     if chosen.strict and changed:
-        raise ValueError(f"{changed} verdicts differ from the published ones.")
+        raise ValueError(f"Verdicts that differ from the published ones: {changed}.")
 
 
 def _check(chosen: argparse.Namespace) -> None:

@@ -21,8 +21,9 @@ from tqdm import tqdm
 from lib import paths
 from lib.config import read_params
 from lib.files import advised, naming, parse_yaml, read_json, write_json, write_text
+from lib.render.foreign import plain
 from lib.render.index import render_index
-from lib.render.page import COLOURS, render, render_failed
+from lib.render.page import render, render_failed
 from lib.report.failure import write_failure
 from lib.report.publish import recover
 
@@ -93,7 +94,7 @@ def _fail(study: str, out: Path, error: Exception, running: Path, pages: Path) -
     trace = sentence
     if isinstance(error, PapermillExecutionError):
         sentence = f"{error.ename}: {error.evalue}"
-        trace = COLOURS.sub("", "\n".join(error.traceback))
+        trace = plain("\n".join(error.traceback))
     sys.stderr.write(f"{study} failed: {advised(sentence)}\n")
     with suppress(OSError):  # a full or read-only disk takes no record
         _record(study, out, sentence, trace, running, pages)

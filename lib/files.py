@@ -7,15 +7,20 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from lib import paths
+
 BLOCK = 1 << 20
+SMALL = 64 * BLOCK  # bytes that are read in a moment: nothing is remembered of them
+SETTLED = 2_000_000_000  # ns: a file that changed this recently may change again within one tick of its clock
 ADVICE = {
     errno.ENOSPC: "free some space on that disk and repeat; what was finished is kept",
     errno.EDQUOT: "free some of your quota on that disk and repeat; what was finished is kept",
@@ -166,9 +171,29 @@ def sha256(*parts: Path | bytes | str) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def fingerprint(*files: Path, full: bool = False) -> str:
-    """Return a fingerprint of data files: of their bytes up to 64 MiB in all or when `full`, else of path, size and time."""
-    stats = [f.stat() for f in files]
-    if full or sum(s.st_size for s in stats) <= 64 * BLOCK:
+def fingerprint(*files: Path) -> str:
+    """Return a fingerprint of the contents of data files, in order: the same bytes elsewhere have the same one.
+
+    Up to 64 MiB in all they are read each time; above, each file is read once, block by block, and what was found is
+    remembered under runs/ by path, size and time of change.
+    """
+    if sum(file.stat().st_size for file in files) <= SMALL:
         return sha256(*files)
-    return sha256(*(f"{f.resolve()}|{s.st_size}|{s.st_mtime_ns}" for f, s in zip(files, stats, strict=True)))
+    found = [_remembered(file) for file in files]
+    return found[0] if len(found) == 1 else sha256(*found)
+
+
+def _remembered(file: Path) -> str:
+    """Return the fingerprint of one file, read only where path, size or time differ from what was remembered."""
+    state = file.stat()
+    mark = {"path": str(file.resolve()), "size": state.st_size, "time_ns": state.st_mtime_ns}
+    note = paths.RUNS / "fingerprints" / f"{hashlib.sha256(mark['path'].encode('utf8')).hexdigest()}.json"
+    with suppress(ValueError, OSError):  # no note yet, or a broken or unreadable one
+        known = read_json(note, ("content", *mark))
+        if mark == {key: known[key] for key in mark}:
+            return known["content"]
+    content = sha256(file)
+    if time.time_ns() - state.st_mtime_ns > SETTLED:
+        with suppress(OSError):  # a full or read-only disk remembers nothing
+            write_json(note, mark | {"content": content})
+    return content

@@ -62,6 +62,25 @@ def bootstrap_difference(
     return _quantiles(metric(y[rows], pred[rows]) - metric(y[rows], other[rows]), level)
 
 
+def repeated_difference(
+    metric: Metric, y: Any, preds: Any, others: Any, *, n: int = 1000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return mean, low, high of metric(y, pred) - metric(y, other) over training seeds, with both sources of chance.
+
+    y (n,); preds, others (S, n) of S >= 2 seeds, in pairs. Samples: the percentile bootstrap, the same samples for every
+    seed; seeds: Student's t of the S differences. The two are independent, so their distances add in squares.
+    """
+    y, preds, others = np.asarray(y), np.asarray(preds), np.asarray(others)
+    if len(preds) < 2 or preds.shape != others.shape:
+        raise ValueError(f"Predictions of at least two seeds are needed in pairs, not {preds.shape} and {others.shape}.")
+    rows = np.random.default_rng(seed).integers(0, len(y), (len(y), n))
+    pairs = list(zip(preds, others, strict=True))
+    drawn = np.mean([metric(y[rows], a[rows]) - metric(y[rows], b[rows]) for a, b in pairs], axis=0)
+    mean, first, last = t_interval([metric(y, a) - metric(y, b) for a, b in pairs], level)
+    low, high = _quantiles(drawn, level)
+    return mean, mean - float(np.hypot(mean - low, mean - first)), mean + float(np.hypot(high - mean, last - mean))
+
+
 def t_interval(values: Any, level: float = 0.95) -> tuple[float, float, float]:
     """Return mean, low, high of repeated measurements (folds, seeds) by Student's t; one value gives NaN bounds."""
     values = np.asarray(values, float)

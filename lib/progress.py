@@ -15,6 +15,7 @@ from lib.files import write_json
 
 LOG = logging.getLogger("lib")
 LOG.addHandler(logging.NullHandler())  # nothing on stderr where no run is watched: what ends it is told there once
+PROGRESS = "live-reports-progress"  # marks the output in its metadata: a page keeps it in the log
 EVERY = 1.0  # seconds between two updates of what people see
 
 
@@ -75,7 +76,7 @@ class Progress(AbstractContextManager["Progress"]):
         LOG.info("%s", text)
         _note(self.step, self.done, self.total)
         if self.display is not None:
-            self.display.update({"text/plain": text}, raw=True)
+            self.display.update({"text/plain": text}, raw=True, metadata={PROGRESS: True})
 
     def _text(self, note: str) -> str:
         spent = time.monotonic() - self.began
@@ -100,4 +101,4 @@ def _notebook_display(text: str) -> Any:
 
     if getattr(get_ipython(), "kernel", None) is None:
         return None
-    return display({"text/plain": text}, raw=True, display_id=True)
+    return display({"text/plain": text}, raw=True, display_id=True, metadata={PROGRESS: True})

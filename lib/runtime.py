@@ -46,6 +46,7 @@ class Runtime:
     seed: int
     threads: int
     started: float
+    code: tuple[str, bool] = ("unknown", True)  # commit, and whether the code differed from it, at the start
 
     def generator(self, *keys: int) -> torch.Generator:
         """Return a CPU generator keyed by the seed and `keys`, the same whatever ran before."""
@@ -74,7 +75,7 @@ def start(config: "StudyConfig") -> Runtime:
     torch.utils.deterministic.fill_uninitialized_memory = False
     threads = config.num_threads or allowed_threads()
     torch.set_num_threads(threads)
-    return Runtime(device, choose_precision(config.precision, device), config.seed, threads, time.time())
+    return Runtime(device, choose_precision(config.precision, device), config.seed, threads, time.time(), git_state())
 
 
 def allowed_threads() -> int:
@@ -156,11 +157,13 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def provenance(runtime: Runtime) -> dict:
-    """Return commit, packages, what cached steps were computed with, device, precision, threads and seconds since the start."""
-    commit, dirty = git_state()
+    """Return commit, packages, what cached steps were computed with, device, precision, threads and seconds since the start.
+
+    A run is dirty where the code differed from the commit at its start or at its end, or another commit came between.
+    """
     return {
-        "commit": commit,
-        "dirty": dirty,
+        "commit": runtime.code[0],
+        "dirty": runtime.code[1] or git_state() != runtime.code,
         "packages": {"python": platform.python_version(), **{p: metadata.version(p) for p in PACKAGES}},
         "computed_with": computed_with(),
         "device": device_name(runtime.device),

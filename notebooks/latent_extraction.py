@@ -628,6 +628,9 @@ report.finish(
         low=by_effect.gain_low["layer_only"], high=by_effect.gain_high["layer_only"], top_layer=strongest.layer, top_pooling=strongest.pooling, top=strongest.test_r2,
         data=report.data.get("label", report.data["name"]), **names,
     ),
+    short=pair("验证集选出 {layer}＋{pooling}，岭回归由此读出 log g，测试 R² 为 {value:.3f}。分段池化带来 {pool:+.3f}，换层带来 {layer_gain:+.3f}。",
+               "Validation chooses {layer} + {pooling}, off which Ridge reads log g with a test R² of {value:.3f}. Pooling by segments brings {pool:+.3f}, the layer {layer_gain:+.3f}.",
+               value=best.test_r2, pool=by_effect.gain["pooling_only"], layer_gain=by_effect.gain["layer_only"], **names),
     provenance=rt.provenance(runtime), figure="cells",
     implications=[pair("教师潜表示取 `{layer}` + `{pooling}`。", "Take `{layer}` + `{pooling}` as the teacher's latent.", **names)],
 )  # fmt: skip

@@ -710,7 +710,7 @@ report.claim(
 
 # %% tags=["nbval-check-output"]
 report.claim(
-    "I2", metric="share", **advantage, tool=simulator, criterion=Criterion("gt", 0.05), anchor="tab-inverse_shares", points=100 * advantage["value"],
+    "I2", metric="share", **advantage, tool=simulator, criterion=Criterion("gt", 0.05), anchor="tab-inverse_shares",
     supported=("比查表高 {points:.0f} 个百分点。", "It is {points:.0f} percentage points above look-up."),
     refuted=("没有明显好于查表：相差 {points:.0f} 个百分点。", "It is not clearly better than look-up: they differ by {points:.0f} percentage points."),
     inconclusive=("与查表相差 {points:.0f} 个百分点，区间跨过阈值。", "It differs from look-up by {points:.0f} percentage points; the interval crosses the threshold."),
@@ -861,7 +861,7 @@ for fact in study.key_facts(prepared, scores, best, chosen):
 # %%
 report.finish(
     answer=study.answer(source_worst, chosen, term(best.arm.method), gains, transfer_gap, few, config),
-    provenance=rt.provenance(runtime), figure="methods",
+    short=study.short(source_worst, chosen, transfer_gap), provenance=rt.provenance(runtime), figure="methods",
 )  # fmt: skip
 
 # %% [markdown] tags=["lang-zh", "explore"]

@@ -903,7 +903,8 @@ report.fact(
 # %%
 report.finish(
     answer=study.words.answer(top, results.row(largest["lightgbm"])["r2"], study.claims.slope(scaling), ceiling, study.claims.crossing_at(results), min(config.sizes)),
-    provenance=rt.provenance(runtime), figure="scaling",
+    short=study.words.short(top, results.row(largest["lightgbm"])["r2"], ceiling, study.claims.crossing_at(results), min(config.sizes)),
+    seeds=range(config.seed, config.seed + config.repeats), provenance=rt.provenance(runtime), figure="scaling",
     implications=[pair("比较模型前先固定噪声协议：逐轮新噪声与一次抽样不可混比。", "Fix the noise protocol before models are compared: fresh noise against one draw is no comparison."),
                   pair("报告 MAE 时写明是归一化值还是 dex。", "Say whether an MAE is normalised or in dex.")],
 )  # fmt: skip

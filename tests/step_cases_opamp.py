@@ -19,10 +19,6 @@ def of_networks() -> LabSpec:
     return lab("compact", "weights")
 
 
-def an_arm() -> ArmSpec:
-    return ArmSpec.of(lab("compact", "gp"), Arm("gp_source_features", "transfer", recipe=""))
-
-
 def inverse_spec() -> inverse.InverseSpec:
     mixture = inverse.MixtureSpec("both", 2, 8, 1, 64, 1, 1e-3)
     return inverse.InverseSpec(of_networks().data, tuple(range(40)), True, 1, 1, 1e-3, mixture, 3)
@@ -30,7 +26,7 @@ def inverse_spec() -> inverse.InverseSpec:
 
 CASES = {
     fit_opamp_source: lambda: replace(source_spec(lab("compact"), "physics", lab("compact").compact), members=2),
-    compare_opamp_arm: an_arm,
+    compare_opamp_arm: lambda: ArmSpec(lab("compact", "gp"), Arm("gp_source_features", "transfer", recipe=""), 0),
     run_opamp_stages: of_networks,
     ablations.sweep_opamp_losses: lambda: ablations.SweepSpec(of_networks(), (0.0,), (0.0,), 0),
     ablations.sweep_opamp_l2sp: of_networks,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from latent_cases import SMALL
 
-from lib.data.sets import open_set
+from lib.data.sets import Splits, open_set
 from lib.data.spectra import write_hdf5
 from lib.denoising import Pretraining
 from lib.heads import HeadTraining
@@ -19,7 +19,6 @@ from lib.steps.head import (
     AttentionSpec,
     FluxSpec,
     HeadSpec,
-    Splits,
     UnfrozenSpec,
     train_attention,
     train_head,
@@ -50,13 +49,9 @@ def encoder():
     return encoder_at(folder() / "denoiser.safetensors")
 
 
-def stars():
-    return Splits(*(TINY.spectra(split, getattr(TINY, f"n_{split}"), stream=1) for split in ("train", "val", "test")))
-
-
 def write_files(where):
     """Write the three sets as files, each with the noise of other pixels; return the parameters that name them."""
-    for k, (split, spec) in enumerate(vars(stars()).items()):
+    for k, (split, spec) in enumerate(vars(TINY.splits()).items()):
         made = open_set(spec, CPU)
         error = made.sigma.numpy() * np.roll(np.linspace(1, 3, len(made.wave), dtype=np.float32), 50 * k)
         write_hdf5(where / f"{split}.h5", np.asarray(made.wave), made.source.table(), [(made.flux.numpy(), error)])
@@ -72,16 +67,18 @@ def files():
 
 def head(**changes):
     shape = {"hidden": 8, "dropout": 0.1, "realisations": 2, "predicts": ("log_g", "m_h"), "fold": 1, "folds": 3}
-    return HeadSpec(encoder(), stars(), CELL, "mean", "adaptive", TRAINING, seed=3, **shape | changes)
+    return HeadSpec(encoder(), TINY.splits(), CELL, "mean", "adaptive", TRAINING, seed=3, **shape | changes)
 
 
 CASES = {
     pretrain_denoiser: lambda: DenoiserSpec(
-        SHAPE, Pretraining(epochs=2, batch_size=16, label_weight=0.1, clip=0.5), stars().train, stars().val, seed=3
+        SHAPE, Pretraining(epochs=2, batch_size=16, label_weight=0.1, clip=0.5), TINY.splits().train, TINY.splits().val, seed=3
     ),
-    distil_student: lambda: StudentSpec(encoder(), CELL, "mean", "adaptive", stars().train, stars().val, epochs=1, seed=3),
+    distil_student: lambda: StudentSpec(
+        encoder(), CELL, "mean", "adaptive", TINY.splits().train, TINY.splits().val, epochs=1, seed=3
+    ),
     train_head: head,
-    train_attention: lambda: AttentionSpec(encoder(), stars(), "enc_last", "mean", TRAINING, 0.1, seed=3),
+    train_attention: lambda: AttentionSpec(encoder(), TINY.splits(), "enc_last", "mean", TRAINING, 0.1, seed=3),
     train_unfrozen: lambda: UnfrozenSpec(head(predicts=("log_g",), folds=0), TRAINING, seed=4),
     train_on_flux: lambda: FluxSpec(files(), TRAINING, seed=3),
 }

@@ -189,6 +189,16 @@ TABLES = {
     ),
     "lengths in nanometres": (study(lambda x, y: (x.assign(l1=x.l1 * 1e3), y)), "'l1' is .*, but micrometres are expected"),
     "bias in microampere": (study(lambda x, y: (x.assign(ibias=x.ibias * 1e6), y)), "'ibias' is .*, but ampere are expected"),
+    "constant target": (
+        study(lambda x, y: (x, y.assign(cmrr=3.0))),
+        "Op-amp amp, usable designs of the source process: the target 'cmrr' is 3 in all 40 rows, but it must vary .* 'targets'",
+    ),
+    "constant target after cleaning": (
+        study(
+            lambda x, y: (x, y.assign(dc_gain=np.where(y.index < 30, y.dc_gain, 0.1), cmrr=np.where(y.index < 30, 3.0, y.cmrr)))
+        ),
+        "the target 'cmrr' is 3 in all 30 rows",
+    ),
     "all designs failed": (study(lambda x, y: (x, y.assign(dc_gain=0.1))), "Only 0 usable designs of the source process"),
     "empty CSV": (target_csv(""), r"x\.csv is not a readable CSV file \(it is empty"),
     "header alone": (target_csv("w1,l1\n"), r"x\.csv holds no rows"),
@@ -268,6 +278,11 @@ SPECTRA = {
     "wavelengths backwards": (opened(replaced(WAVE, lambda a: a[::-1])), "should increase from pixel to pixel"),
     "too few spectra": (opened(n=21), "21 spectra were asked for, but .* hold 20"),
     "wavelengths in nm": (in_study(replaced(WAVE, lambda a: a / 10)), "'wave' is 798, but Angstrom are expected .*nanometres"),
+    "constant label": (
+        in_study(None, log_g=np.full(20, 4.5)),
+        "train.h5, first 20 rows: the target 'log_g' is 4.5 in all 20 rows",
+    ),
+    "constant label of a transformer": (in_study(None, Vit, log_g=np.full(20, 4.5)), "'log_g' is 4.5 in all 16 rows.* 'label'"),
     "wavelengths in um": (in_study(replaced(WAVE, lambda a: a / 1e4), Vit), r"'wave' is 0\.797, but Angstrom are expected"),
     "T_eff in kK": (
         lambda t: sets.check_units({"T_eff": [5.2, 4.8]}, "d.h5"),

@@ -70,6 +70,13 @@ def test_a_control_without_choices_is_refused():
         viewer.explore(lambda label: None, label=[])
 
 
+def test_a_widget_outside_the_viewer_fails_the_page_and_is_named(tmp_path):
+    widget = nbformat.v4.new_output("display_data", data={WIDGET: {"model_id": "m"}, "text/plain": "VBox(children=...)"})
+    source = saved(tmp_path / "a.ipynb", nbformat.v4.new_code_cell("untagged = 1\nx", outputs=[widget]))
+    with pytest.raises(ValueError, match=r"cell 1 \(untagged = 1\): it shows .*widget-view.*, which a page cannot hold"):
+        read(source)
+
+
 def test_neither_the_viewer_nor_its_prose_reaches_the_page(tmp_path):
     image = nbformat.v4.new_output("display_data", data={"image/png": "aGk="})
     widget = nbformat.v4.new_output("display_data", data={WIDGET: {"model_id": "m"}, "text/plain": "VBox(children=...)"})
@@ -78,7 +85,6 @@ def test_neither_the_viewer_nor_its_prose_reaches_the_page(tmp_path):
     source = saved(
         tmp_path / "a.ipynb",
         nbformat.v4.new_code_cell("kept = 1", outputs=[text]),
-        nbformat.v4.new_code_cell("untagged = 1", outputs=[widget]),
         nbformat.v4.new_markdown_cell("### 动手看", metadata=tagged),
         nbformat.v4.new_code_cell("explore(draw)", metadata={"tags": ["explore"]}, outputs=[image, widget]),
     )

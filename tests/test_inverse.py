@@ -317,3 +317,5 @@ def test_design_features_are_standardised_and_ignore_a_constant():
     assert out.isfinite().all()
     assert out[:, 2].abs().max() == 0
     assert (out.std(0) - 1).abs()[[0, 1, 3]].max() < 1e-3
+    assert model.features.scale.isfinite().all(), "a file of weights holds finite numbers alone"
+    assert model.features(x * torch.tensor([1.0, 1.0, 2.0]))[:, 2].abs().max() == 0, "nor another value of it"

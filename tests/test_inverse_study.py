@@ -103,6 +103,7 @@ def test_gaussian_process_judge_knows_the_amplifier(trained):
 def test_simulator_judges_only_the_data_that_it_made(trained, monkeypatch):
     monkeypatch.setattr(circuit, "ngspice_version", lambda: "39")
     assert judge.choose(prepare(Config())).name == "ngspice"
+    assert judge.choose(prepare(Config())).workers == torch.get_num_threads(), "one number for all that is simulated"
     assert judge.choose(trained[1]).name == "gaussian_process"
     monkeypatch.setattr(circuit, "ngspice_version", lambda: None)
     assert judge.choose(prepare(Config())).name == "gaussian_process"

@@ -186,6 +186,8 @@ def test_a_mask_by_error_is_that_of_the_training_set_in_every_set(tmp_path):
     assert all(torch.equal(wave, waves[0]) for wave in waves)
     (tmp_path / "train.h5").write_bytes((tmp_path / "val.h5").read_bytes())
     assert config.spectra("test", 24).fingerprint != specs[3].fingerprint, "the mask is a part of what is read"
+    with pytest.raises(ValueError, match=r"train.h5 is no longer what it was"):
+        open_set(specs[0], torch.device("cpu"))
 
 
 def test_a_set_in_use_is_opened_once_and_one_that_nobody_needs_is_let_go():

@@ -4,13 +4,14 @@ import pytest
 import torch
 from latent_cases import DENOISER, SMALL, runtime
 
-from lib import denoising, paths
+from lib import denoising, latents, paths
 from lib import workflow as flow
 from lib.data.sets import PROBE_STREAM, open_set
 from lib.files import read_json, write_json
 from lib.metrics import r2
 from lib.models.blindspot import save_pretrained
 from lib.probes import fit_ridge
+from lib.steps.denoiser import encoder_at, open_encoder
 from lib.steps.head import train_attention, train_head, train_unfrozen
 from lib.studies import latent_extraction
 from lib.studies import mlp_head as study
@@ -48,6 +49,12 @@ def test_features_are_those_of_the_frozen_encoder_under_other_noise_each_realisa
     assert not torch.allclose(first, second, atol=1e-3)
 
 
+def test_heads_read_the_features_that_the_study_holds_without_another_pass(ran, monkeypatch):
+    config, run, prepared, *_ = ran
+    monkeypatch.setattr(latents, "pooled", lambda *_, **__: pytest.fail("the encoder was asked again"))
+    assert study.head(config, run, prepared, study.DOCUMENTS[0], epochs=1).pred["test"].shape == (96,)
+
+
 def test_the_frozen_encoder_stays_as_it_was(ran):
     config, run, prepared, *_ = ran
     before = {name: value.clone() for name, value in prepared.denoiser.state_dict().items()}
@@ -65,6 +72,22 @@ def test_every_follow_up_predicts_the_test_stars(ran):
         assert head.pred["test"].shape == (96,), name
         assert np.isfinite(head.pred["test"]).all(), name
     assert study.arm_gain(study.truth(config, prepared), others, "unfrozen", main_head, 60)["low"] is not None
+
+
+def test_a_comparison_of_heads_holds_their_training_seeds(ran):
+    config, run, prepared, _, main_head = ran
+    config, truth = config.model_copy(update={"head_seeds": 2}), study.truth(config, prepared)
+    repeated = study.repeats(config, run, prepared, ["multitask"])
+    assert {name: pred.shape for name, pred in repeated.items()} == {"mlp": (2, 96), "multitask": (2, 96)}
+    assert np.array_equal(repeated["mlp"][0], main_head.pred["test"]), "the first seed is the main head's own"
+    assert not np.allclose(repeated["mlp"][0], repeated["mlp"][1], atol=1e-3)
+    judged = study.repeated_gain(truth, repeated, "multitask", 60)
+    single = [study.r2(truth, a) - study.r2(truth, b) for a, b in zip(repeated["multitask"], repeated["mlp"], strict=True)]
+    assert judged["value"] == pytest.approx(np.mean(single))
+    assert judged["low"] < min(single)
+    assert max(single) < judged["high"], "what differs between seeds is inside"
+    assert study.repeated_gain(truth, repeated, "mlp_2", 60)["why_not"]["en"].startswith("This profile does not train")
+    assert study.repeats(config.model_copy(update={"arms": ["cells"]}), run, prepared, ["mlp_2"]) == {}
 
 
 def test_unfrozen_encoder_and_published_model_read_the_legacy_segments_of_the_frozen_head(ran, tmp_path):
@@ -161,6 +184,10 @@ def test_an_encoder_from_other_noise_or_a_missing_one_is_refused(ran, tmp_path):
         study.prepare(config.model_copy(update={"checkpoint": str(tmp_path / "none.safetensors")}), run)
     weights = tmp_path / denoising.WEIGHTS
     save_pretrained(prepared.denoiser, weights)
+    encoder = encoder_at(weights)
+    weights.with_suffix(".json").write_text(weights.with_suffix(".json").read_text() + " ")
+    with pytest.raises(ValueError, match="no longer the denoiser that was asked for"):
+        open_encoder(encoder, run.device)
     spectra = {name: getattr(config, name) for name in ("window_aa", "noise_preset", "noise_level", "error_source")}
     write_json(tmp_path / "encoder.json", {"spectra": spectra | {"noise_level": 1.0}})
     with pytest.raises(ValueError, match="trained with noise_level 1.0, but 'noise_level' is 0.3"):

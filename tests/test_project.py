@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from importlib import metadata
 
 import pytest
 import yaml
@@ -139,6 +140,26 @@ def test_environment_pyproject_and_lock_agree():
     python = next(d for d in environment["dependencies"] if str(d).startswith("python="))
     assert Requirement("python" + project["requires-python"]).specifier.contains(python.removeprefix("python="))
     assert "-r requirements.lock" in environment["dependencies"][-1]["pip"]
+
+
+NOT_IMPORTED = {  # what a dependency does that no import shows
+    "ipykernel": "runs the notebooks", "jupyterlab": "`make lab`", "snakemake": "`make reports`",
+    "pywavelets": "skimage's wavelet shrinkage", "tables": "pandas' HDF5 files",
+}  # fmt: skip
+
+
+def test_every_dependency_is_imported_or_has_a_stated_use():
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
+    declared = {r.name.lower() for r in requirements(project["dependencies"])}
+    found = {name.split(".")[0] for file in MODULES for name in imports(file)}
+    used = {d.lower().replace("_", "-") for name in found for d in metadata.packages_distributions().get(name, [])}
+    assert sorted(declared - used - set(NOT_IMPORTED)) == []
+
+
+def test_releases_of_lightning_that_were_withdrawn_are_excluded():
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
+    lightning = next(r for r in requirements(project["dependencies"]) if r.name == "lightning")
+    assert [v for v in ("2.6.1", "2.6.2", "2.6.3", "2.6.6") if not lightning.specifier.contains(v)] == ["2.6.2", "2.6.3"]
 
 
 def test_the_workflow_knows_what_a_study_reads():

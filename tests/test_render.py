@@ -257,11 +257,14 @@ def test_the_index_lists_claims_with_links_and_tells_failed_and_running_studies(
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"claims": 3}, "'claims' is of another kind"),
-        ({"schema": 2}, "no results.json of schema 1: it has 2"),
-        ({"facts": []}, "'facts' is of another kind"),
-        ({"facts": {"best": {"value": 1.0, "zh": "甲", "en": "a"}}}, "it has the claim or fact {'value': 1.0"),
-        ({"claims": [RESULTS["claims"][0] | {"criterion": {"direction": "gt"}}]}, "it has the claim or fact {'id': 'H1'"),
+        ({"claims": 3}, "claims: Input should be a valid list"),
+        ({"schema": 3}, "no results.json of schema 2: schema: Input should be 2"),
+        ({"facts": []}, "facts: Input should be a valid dictionary"),
+        ({"facts": {"best": {"value": 1.0, "zh": "甲", "en": "a"}}}, "facts.best.unit: Field required"),
+        (
+            {"claims": [RESULTS["claims"][0] | {"criterion": {"direction": "gt"}}]},
+            "claims.0.criterion.threshold: Field required",
+        ),
     ],
 )
 def test_compare_refuses_what_is_no_results_file_in_a_sentence(tmp_path, capsys, change, sentence):

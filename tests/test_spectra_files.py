@@ -355,6 +355,14 @@ def test_reads_that_the_system_cuts_short_are_gone_on_with(tmp_path, monkeypatch
     assert np.array_equal(data.rows(5, 300)[0].numpy(), flux[5:300])
 
 
+def test_rows_are_the_same_where_the_system_cannot_fill_several_buffers_at_once(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "preadv")
+    flux, data, batches = streamed(tmp_path / "d.h5", batch_size=100)
+    for values, labels in batches:
+        assert np.array_equal(values.numpy(), flux[labels[:, 0].long().numpy()])
+    assert np.array_equal(data.rows(5, 300)[0].numpy(), flux[5:300])
+
+
 PEAK = """
 import resource, sys
 import torch

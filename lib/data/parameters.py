@@ -1,12 +1,13 @@
 """The parameters that say which spectra a study of the denoiser works on, and the specs of its sets."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from lib import paths
 from lib.config import StudyConfig, check_files, param
 from lib.data.noise import preset
-from lib.data.sets import SpectraSpec, open_grid
+from lib.data.sets import PROBE_STREAM, SPLITS, SpectraSpec, Splits, content_of, open_grid
 from lib.files import fingerprint
 
 LABELS = ("t_eff", "log_g", "m_h", "a_m", "c_m")
@@ -50,24 +51,22 @@ class SpectraConfig(StudyConfig):
 
     def spectra(self, split: str, n: int, *, stream: int = 0, **noise: Any) -> SpectraSpec:
         """Return the spec of n spectra of a split (train, val, test); `noise` changes noise_level or error_source."""
-        shared = {
-            "split": split, "n": n, "labels": tuple(self.labels), "window_aa": tuple(self.window_aa), "mask_ratio": self.mask_ratio,
-            "seed": self.seed, "stream": stream,
-            "noise": preset(self.noise_preset, **{"noise_level": self.noise_level, "error_source": self.error_source} | noise),
-        }  # fmt: skip
-        if self.embedded:
-            return SpectraSpec(
-                **shared, fingerprint=open_grid(self.grid_path, shared["window_aa"]).fingerprint, grid=self.grid_path
-            )
-        files = self.files(split)
-        masks = self.files("train") if self.mask_ratio < 1 and not self.window_aa else []
-        places = {"files": tuple(map(str, files)), "mask_files": tuple(map(str, masks))}
-        return SpectraSpec(**shared, fingerprint=fingerprint(*files, *masks), **places)
+        noise = {"noise_level": self.noise_level, "error_source": self.error_source} | noise
+        masks = self.files("train") if self.mask_ratio < 1 and not self.window_aa else ()
+        spec = SpectraSpec(
+            split, n, tuple(self.labels), preset(self.noise_preset, **noise), tuple(self.window_aa), self.mask_ratio, "", self.seed,
+            stream, self.grid_path, files=self.files(split), mask_files=masks,
+        )  # fmt: skip
+        return replace(spec, fingerprint=content_of(spec))
 
-    def files(self, split: str) -> list[Path]:
-        """Return the user's files of a split."""
+    def splits(self, **noise: Any) -> Splits:
+        """Return the specs of the probes' sets, whose stars are not the denoiser's."""
+        return Splits(*(self.spectra(s, getattr(self, f"n_{s}"), stream=PROBE_STREAM, **noise) for s in SPLITS))
+
+    def files(self, split: str) -> tuple[str, ...]:
+        """Return the paths of the user's files of a split, none where there are none."""
         named = {"train": self.train_path, "val": [self.val_path], "test": [self.test_path]}[split]
-        return [locate(self, name) for name in named]
+        return () if self.embedded else tuple(str(locate(self, name)) for name in named)
 
 
 def locate(config: SpectraConfig, name: str) -> Path:
@@ -85,5 +84,5 @@ def describe(config: SpectraConfig) -> dict[str, Any]:
         name = config.grid_path or "synthetic grid"
         label = {"zh": config.grid_path or "合成光谱网格", "en": name}
         return {"source": "embedded", "name": name, "label": label, "fingerprint": grid.fingerprint, "n_dropped": 0}
-    files = [file for split in ("train", "val", "test") for file in config.files(split)]
+    files = [Path(file) for split in ("train", "val", "test") for file in config.files(split)]
     return {"source": "hdf5", "name": files[0].name, "fingerprint": fingerprint(*files), "n_dropped": 0}

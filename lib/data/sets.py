@@ -10,13 +10,14 @@ import torch
 
 from lib import paths
 from lib.data.batches import Source
-from lib.data.generated import GeneratedSpectra
+from lib.data.generated import SPLITS, GeneratedSpectra
 from lib.data.grid import DEFAULT_FILE, SpectralGrid
 from lib.data.noise import NoiseConfig
 from lib.data.spectra import SpectraDataset
-from lib.data.units import check_units
+from lib.data.units import check_units, check_varies
 from lib.data.views import Kept
 from lib.data.windows import cut_grid, pixel_slice
+from lib.files import fingerprint
 
 KEPT_BYTES = 2**33  # a generated set up to this size stays on the device
 PROBE_STREAM = 1  # the probes' training stars are other stars than the denoiser's
@@ -52,11 +53,37 @@ _OPEN: WeakValueDictionary[tuple[SpectraSpec, torch.device], Source] = WeakValue
 
 
 def open_set(spec: SpectraSpec, device: torch.device) -> Source:
-    """Open a set with labels in their own units; a set that is still in use is not opened twice."""
+    """Open a set with labels in their own units; a set that is still in use is not opened twice.
+
+    Raises ValueError where the data are no longer those that the spec was made of.
+    """
     found = _OPEN.get((spec, device))
     if found is None:
+        if content_of(spec) != spec.fingerprint:
+            where = spec.files[0] if spec.files else spec.grid or "The embedded grid"
+            raise ValueError(f"{where} is no longer what it was when its spectra were asked for: start again.")
         found = _OPEN[spec, device] = (_from_files if spec.files else _from_grid)(spec, device)
     return found
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The specs of the sets that something is fitted, chosen and judged on."""
+
+    train: SpectraSpec
+    val: SpectraSpec
+    test: SpectraSpec
+
+    def open(self, device: torch.device) -> dict[str, Source]:
+        """Open all three."""
+        return {split: open_set(getattr(self, split), device) for split in SPLITS}
+
+
+def content_of(spec: SpectraSpec) -> str:
+    """Return the fingerprint of what lies where a spec says."""
+    if spec.files:
+        return fingerprint(*map(Path, spec.files + spec.mask_files))
+    return open_grid(spec.grid, spec.window_aa).fingerprint
 
 
 def open_grid(path: str = "", window_aa: tuple[float, ...] = ()) -> SpectralGrid:
@@ -89,4 +116,7 @@ def _from_files(spec: SpectraSpec, device: torch.device) -> SpectraDataset:
     options = {"device": device, "seed": spec.seed, "noise_level": spec.noise.noise_level}
     found = SpectraDataset.from_hdf5(spec.files, spec.n, **options, **shared, **pixels)
     check_units({"wave": found.wave, **found.table}, spec.files[0])
+    values = dict(zip(spec.labels, found.labels.cpu().numpy().T, strict=True))
+    where = f"{spec.files[0]}, first {len(found)} rows"
+    check_varies(values, where, "leave it out of 'labels', or use spectra of other stars")
     return found

@@ -57,3 +57,13 @@ def doubts(frame: pd.DataFrame) -> list[str]:
     if "phase_margin" in frame and frame.phase_margin.abs().max() < 2 * np.pi:
         found.append("'phase_margin' stays below 2 pi in all rows: degrees are expected, these look like radians.")
     return found
+
+
+def check_varies(columns: Mapping[str, Iterable[float]], where: str, advice: str) -> None:
+    """Raise ValueError for a target that has the same value in every row: nothing can be learned of it, and its R2 is undefined."""
+    for name in columns:
+        values = np.asarray(columns[name], float)
+        if len(values) and np.ptp(values) <= 1e-12 * abs(values[0]):
+            raise ValueError(
+                f"{where}: the target '{name}' is {values[0]:.6g} in all {len(values)} rows, but it must vary to be predicted; {advice}."
+            )

@@ -50,12 +50,12 @@ class DesignFeatures(nn.Module):
         self.register_buffer("log", torch.ones(len(names), dtype=torch.bool))
 
     def fit(self, x: Tensor) -> None:
-        """Choose logarithms, mean and scale on training rows (n, D)."""
+        """Choose logarithms, mean and scale on training rows (n, D); a feature that does not vary has scale 0 and is left out."""
         self.log.copy_((x > 0).all(0))
         raw = self.raw(x)
         spread = raw.std(0)
         self.mean.copy_(raw.mean(0))
-        self.scale.copy_(torch.where(spread > 1e-5 * raw.abs().mean(0), spread, torch.inf))
+        self.scale.copy_(torch.where(spread > 1e-5 * raw.abs().mean(0), spread, 0.0))
 
     def raw(self, x: Tensor) -> Tensor:
         """Return the features before standardisation."""
@@ -70,7 +70,7 @@ class DesignFeatures(nn.Module):
         return torch.stack(out, -1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.raw(x) - self.mean) / self.scale
+        return (self.raw(x) - self.mean) / torch.where(self.scale > 0, self.scale, torch.inf)
 
 
 class Ensemble(nn.Module):

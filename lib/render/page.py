@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
@@ -16,6 +18,8 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 from lib.files import write_text
+from lib.progress import PROGRESS
+from lib.render.foreign import plain, shown
 from lib.render.guard import check_offline, policy, sealed
 from lib.render.items import badge, coloured, interval, item
 from lib.render.text import both, html
@@ -24,7 +28,6 @@ from lib.report.display import MIME
 from lib.report.text import number, term
 
 FOLDER = Path(__file__).parent
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a terminal
 LANGS = {"lang-zh": "zh-CN", "lang-en": "en"}
 
 
@@ -36,6 +39,7 @@ class Page:
     contents: list[dict[str, Any]] = field(default_factory=list)
     results: dict[str, Any] | None = None
     error: str = ""
+    log: list[tuple[str, str]] = field(default_factory=list)  # cell, and what it wrote to stderr or told of its progress
 
 
 def render(notebook: Path, target: Path) -> None:
@@ -75,14 +79,28 @@ def read(notebook: Path) -> Page:
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError, KeyError, TypeError):
         raise ValueError(f"{notebook} is not a notebook.") from None
     page = Page()
-    for cell in cells:
+    for place, cell in enumerate(cells, 1):
         if "explore" in cell.metadata.get("tags", []):
             continue  # a viewer for JupyterLab
-        if cell.cell_type == "markdown":
-            _prose(page, cell)
-        elif cell.cell_type == "code":
-            _code(page, cell)
+        name = f"{place} ({(cell.source.strip().splitlines() or ['empty'])[0][:80]})"
+        with naming_cell(notebook, name):
+            if cell.cell_type == "markdown":
+                _prose(page, cell)
+            elif cell.cell_type == "code":
+                _code(page, cell, name)
+            else:
+                page.body.append(f"<pre>{escape(cell.source)}</pre>")
+    _log(page)
     return page
+
+
+@contextmanager
+def naming_cell(notebook: Path, name: str) -> Iterator[None]:
+    """Let what is wrong with a cell name it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{notebook}, cell {name}: {error}") from None
 
 
 def _prose(page: Page, cell: NotebookNode) -> None:
@@ -100,29 +118,62 @@ def _prose(page: Page, cell: NotebookNode) -> None:
     page.body.append(f"{anchor}<div class=prose{attribute}>{html(cell.source)}</div>")
 
 
-def _code(page: Page, cell: NotebookNode) -> None:
+def _code(page: Page, cell: NotebookNode, name: str) -> None:
     if cell.source.strip() and "hide" not in cell.metadata.get("tags", []):
         summary = f"<summary>{both({'zh': '代码', 'en': 'code'})}</summary>"
         page.body.append(f"<details class=code>{summary}<pre>{coloured(cell.source)}</pre></details>")
+    judged: list[str] = []  # verdicts that this cell has shown
     for output in cell.outputs:
         if output.output_type == "error":
-            page.error = COLOURS.sub("", "\n".join(output.traceback))
+            page.error = plain("\n".join(output.traceback))
         elif output.output_type == "stream" and output.name == "stdout":
-            page.body.append(f"<pre>{escape(output.text)}</pre>")
-        elif output.output_type in ("display_data", "execute_result"):
-            _output(page, output.data)
+            page.body.append(f"<pre>{escape(plain(output.text))}</pre>")
+        elif output.output_type == "stream":
+            page.log.append((name, plain(output.text)))
+        elif PROGRESS in output.get("metadata", {}):
+            page.log.append((name, plain(output.data["text/plain"])))
+        elif MIME in output.data:
+            _item(page, output.data, judged)
+        elif output.data.get("text/plain") not in judged:  # a claim returns its verdict, which its item shows
+            _foreign(page, output.data)
 
 
-def _output(page: Page, data: dict[str, Any]) -> None:
-    if MIME not in data:
-        if "image/png" in data:
-            page.body.append(f'<figure><img alt="" src="data:image/png;base64,{escape(data["image/png"].strip())}"></figure>')
-        return
+def _foreign(page: Page, data: dict[str, Any]) -> None:
+    try:
+        fragment = shown(data)
+    except ValueError as error:
+        raise ValueError(
+            f"it shows {error}, which a page cannot hold; show a table, a figure or text, or tag the cell 'explore' to leave it out."
+        ) from None
+    check_offline(fragment, "its output")
+    page.body.append(fragment)
+
+
+def _item(page: Page, data: dict[str, Any], judged: list[str]) -> None:
     payload = json.loads(data[MIME])
     if payload["kind"] == "summary":
         page.results = payload["results"]
-    else:
-        page.body.append(item(payload, data.get("image/png", "")))
+        return
+    if payload["kind"] == "claim":
+        judged.append(repr(payload["claim"]["verdict"]))
+    page.body.append(item(payload, data.get("image/png", "")))
+
+
+def _log(page: Page) -> None:
+    """End the page with what its cells wrote to stderr and told of their progress, folded, each with its cell."""
+    if not page.log:
+        return
+    lines = sum(len(text.splitlines()) for _, text in page.log)
+    head = both(
+        {"zh": f"运行日志（标准错误输出与进度，{lines} 行）", "en": f"log (standard error and progress, {lines} lines)"}
+    )
+    body, last = [], ""
+    for cell, text in page.log:
+        if cell != last:
+            body.append(f"<p>{both({'zh': '单元', 'en': 'cell'})} <code>{escape(cell)}</code></p>")
+        body.append(f"<pre>{escape(text.rstrip())}</pre>")
+        last = cell
+    page.body.append(f"<details class=log><summary>{head}</summary>{''.join(body)}</details>")
 
 
 @cache

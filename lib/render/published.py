@@ -72,14 +72,12 @@ def _publishable(run: Path, profile: str, study: str) -> dict[str, Any]:
 
 def check(reports: Path) -> list[Finding]:
     """Say of every committed page that has no published results, or does not match them, what is wrong with it."""
+    for folder in reports.glob("*"):
+        recover(folder)
     listed = {paths.ROOT / name for name in tracked("reports") if name.endswith(".html")}
     listed |= {file.with_suffix(".html") for file in reports.glob("*/*.json")}
-    found = []
-    for folder in sorted({page.parent for page in listed if page.is_relative_to(reports)}):
-        recover(folder)
-        pages = sorted(page for page in listed if page.parent == folder and page.stem in paths.STUDIES)
-        found += [finding for page in pages if (finding := _check(page, f"reports/{folder.name}/{page.name}"))]
-    return found
+    pages = sorted(page for page in listed if page.stem in paths.STUDIES)
+    return [finding for page in pages if (finding := _check(page, f"reports/{page.parent.name}/{page.name}"))]
 
 
 def _check(page: Path, name: str) -> Finding | None:

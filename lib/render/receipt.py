@@ -136,16 +136,16 @@ def _study(one: Receipt) -> list[str]:
     if one.problem:
         return [f"{one.study}: {one.problem}"]
     same, changed, absent, unmatched = (one.of(kind) for kind in ("same", "changed", "no_tool", "unmatched"))
-    counts = [f"same verdict {len(same)}", f"changed {len(changed)}", f"not judged on both sides {len(absent)}"]
-    zh = [f"判定相同 {len(same)}", f"改变 {len(changed)}", f"未能两边都评 {len(absent)}"]
+    counts = [f"same verdict {len(same)}", f"changed {len(changed)}", f"not judged for want of a tool {len(absent)}"]
+    zh = [f"判定相同 {len(same)}", f"改变 {len(changed)}", f"因缺少工具未评 {len(absent)}"]
     lines = [f"{one.study}: {', '.join(counts)}. {'，'.join(zh)}。"]
     lines += [f"  other {', '.join(one.other)} than published 与已发布的不同"] if one.other else []
     for line in changed:
         note = " (by another criterion 判据不同)" if line.judged_otherwise else ""
         lines.append(f"  {line.id}: published 已发布 {_claim(line.published)} → here 本次 {_claim(line.here)}{note}")
     for line in absent:
-        where = "not judged here 本次未评" if without(line) == "here" else "not judged in the published run 发布时未评"
-        lines.append(f"  {line.id}: {where} (no {line.tool} 没有 {line.tool})")
+        en, zh = ("here", "本次") if without(line) == "here" else ("in the published run", "发布时")
+        lines.append(f"  {line.id}: not judged by {line.tool} {en} {zh}未经 {line.tool} 评判")
     for line in unmatched:
         lines.append(f"  {line.id}: {'only published 仅见于已发布结果' if line.here is None else 'only here 仅见于本次'}")
     if one.largest is not None:

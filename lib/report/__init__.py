@@ -1,14 +1,12 @@
 """The bilingual report of a run: text, tables, figures, claims and facts, and the results.json that they add up to."""
 
 import inspect
-import shlex
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from lib import paths
 from lib.config import StudyConfig
 from lib.evidence import Measured
 from lib.files import naming, write_csv, write_json
@@ -16,8 +14,8 @@ from lib.progress import LOG, watch
 from lib.report import display, ledger
 from lib.report.claims import Criterion
 from lib.report.failure import on_failure
-from lib.report.publish import open_staging, publish
-from lib.report.results import SCHEMA, check_short, checked, shortened
+from lib.report.publish import command, open_staging, publish
+from lib.report.results import SCHEMA, checked, fitted, shortened
 from lib.report.text import Pair, fields, number, pair, reported, reported_source, term
 
 __all__ = ["Criterion", "Report", "number", "pair", "reported", "reported_source", "term"]
@@ -84,7 +82,7 @@ class Report:
     def text(self, zh: str, en: str, **facts: Any) -> None:
         """Show a paragraph (markdown) with numbers of this run."""
         both = pair(zh, en, **facts)
-        display.emit("text", both, f"{both['zh']}\n\n{both['en']}")
+        display.emit("text", both | {"facts": sorted(facts)}, f"{both['zh']}\n\n{both['en']}")
 
     def hypothesis(self, name: str, /, zh: str, en: str, *, key: bool = False, group: str = "", **facts: Any) -> None:
         """Declare a claim to be judged later; `finish` refuses one without a verdict.
@@ -94,7 +92,7 @@ class Report:
         self.hypotheses[name] = pair(zh, en, **facts)
         self.marks[name] = {"key": key, "group": group}
         both = {lang: f"**{name}** · {text}" for lang, text in self.hypotheses[name].items()}
-        display.emit("text", both, f"{both['zh']}\n\n{both['en']}")
+        display.emit("text", both | {"facts": sorted(facts)}, f"{both['zh']}\n\n{both['en']}")
 
     def table(
         self, name: str, frame: pd.DataFrame, zh: str, en: str, *, source: Callable | None = None, digits: int = 4, **facts: Any
@@ -106,7 +104,13 @@ class Report:
         self.tables[name] = f"tables/{name}.csv"
         caption = pair(zh, en, **facts)
         self.shown = f"tab-{name}"
-        extra = {"id": self.shown, "caption": caption, "file": self.tables[name], "origin": dotted(source)}
+        extra = {
+            "id": self.shown,
+            "caption": caption,
+            "file": self.tables[name],
+            "origin": dotted(source),
+            "facts": sorted(facts),
+        }
         display.emit("table", payload | extra, f"{caption['zh']} / {caption['en']}\n\n{display.table_markdown(payload)}")
 
     def figure(self, name: str, drawn: Any, zh: str, en: str, *, alt: Pair | None = None, **facts: Any) -> None:
@@ -122,6 +126,7 @@ class Report:
         caption = pair(zh, en, **facts)
         self.shown = f"fig-{name}"
         payload = {"id": self.shown, "caption": caption, "alt": alt or display.describe(figure), "file": self.figures[name]}
+        payload["facts"] = sorted(facts)
         plt.close(figure)
         display.emit("figure", payload, f"{caption['zh']}\n\n{caption['en']}", **{"image/png": display.encoded(image)})
 
@@ -149,8 +154,9 @@ class Report:
         else:
             verdict = claim.criterion.verdict(found.value, found.low, found.high)
             said = {"why_not": None, "text": ledger.spoken(claim, verdict, found, self.config)}
+        used = sorted(set().union(*(fields(said.en) for said in map(claim.sentence, ledger.VERDICTS))))
         self._judge(
-            name, metric=claim.metric, value=found.value, low=found.low, high=found.high, criterion=claim.criterion,
+            name, used, metric=claim.metric, value=found.value, low=found.low, high=found.high, criterion=claim.criterion,
             verdict=verdict, reported_as=claim.reported, anchor=f"#{claim.at or self.shown}", source=found.source,
             seeds=found.seeds, tool=found.tool, **said,
         )  # fmt: skip
@@ -193,8 +199,9 @@ class Report:
         given = {"value": value, "low": low, "high": high} | facts
         texts = {"supported": supported, "refuted": refuted, "inconclusive": inconclusive}
         said = {kind: _said(template, given) for kind, template in texts.items()}
+        used = sorted(set().union(*(fields(t) for sides in texts.values() for t in sides)))
         self._judge(
-            name, metric=metric, value=value, low=low, high=high, criterion=criterion, verdict=verdict, why_not=None,
+            name, used, metric=metric, value=value, low=low, high=high, criterion=criterion, verdict=verdict, why_not=None,
             text=said[verdict], reported_as=reported_as, anchor=f"#{anchor}", **origin,
         )  # fmt: skip
         return verdict
@@ -206,7 +213,7 @@ class Report:
         """Say that this profile cannot judge a hypothesis, and why."""
         self._open(name)
         self._judge(
-            name, metric=metric, value=None, low=None, high=None, criterion=criterion, verdict="not_tested", why_not=en,
+            name, [], metric=metric, value=None, low=None, high=None, criterion=criterion, verdict="not_tested", why_not=en,
             why_not_zh=zh, text={"zh": zh, "en": en}, reported_as=reported_as, anchor=f"#{anchor}" if anchor else "",
             source=source, seeds=seeds, tool=tool,
         )  # fmt: skip
@@ -217,7 +224,7 @@ class Report:
     ) -> None:  # fmt: skip
         """Show summary and provenance, write results.json and publish; refuses a hypothesis without a verdict.
 
-        short  the answer in 40 English words and 80 Chinese characters at most; left out, it is the answer's first sentence
+        short  the answer in 40 English words and 80 Chinese characters, cut where it is longer; left out: its first sentence
         seeds  the seeds that trainings used; left out, it is the parameter `seed` alone
         """
         judged = {c["id"] for c in self.claims}
@@ -228,7 +235,7 @@ class Report:
         if not self.data:
             raise ValueError("A report states its data: call describe_data before finish.")
         more = {
-            "short": shortened(answer) if short is None else check_short(short), "implications": list(implications),
+            "short": shortened(answer) if short is None else fitted(short), "implications": list(implications),
             "seeds": [self.config.seed] if seeds is None else list(seeds),
         }  # fmt: skip
         results = checked(self._results(answer, provenance, figure) | more)
@@ -256,7 +263,14 @@ class Report:
             raise ValueError(f"Claim '{name}' is judged twice.")
 
     def _judge(
-        self, name: str, *, criterion: Criterion, reported_as: str | None, source: Callable | None, **fields: Any
+        self,
+        name: str,
+        used: list[str],
+        *,
+        criterion: Criterion,
+        reported_as: str | None,
+        source: Callable | None,
+        **fields: Any,
     ) -> None:
         claim = {
             "id": name, **self.hypotheses[name], **self.marks[name], **fields, "criterion": criterion.as_dict(),
@@ -266,7 +280,7 @@ class Report:
         self.claims.append(claim)
         verdict = term(fields["verdict"])
         fallback = "\n\n".join(f"**{name} {verdict[lang]}** · {fields['text'][lang]}" for lang in ("zh", "en"))
-        display.emit("claim", {"claim": claim}, fallback)
+        display.emit("claim", {"claim": claim, "facts": used}, fallback)
 
 
 def dotted(source: Callable | str | None) -> str:
@@ -274,18 +288,6 @@ def dotted(source: Callable | str | None) -> str:
     if source is None or isinstance(source, str):
         return source or ""
     return f"{source.__module__}.{source.__qualname__}"
-
-
-def command(config: StudyConfig) -> str:
-    """Return the papermill command that repeats a run: its params file, and what differs from it."""
-    file = paths.PARAMS / config.profile / f"{config.study}.yaml"
-    base = type(config).load(file) if file.is_file() else type(config)()
-    changed = {k: v for k, v in config.model_dump().items() if v != getattr(base, k)}
-    words = ["papermill", f"notebooks/{config.study}.ipynb", f"build/{config.study}.ipynb"]
-    words += ["-f", f"params/{config.profile}/{config.study}.yaml"] if file.is_file() else []
-    for key, value in changed.items():
-        words += ["-p", key, str(value)]
-    return shlex.join(words)
 
 
 def _said(template: tuple[str, str], given: dict[str, Any]) -> Pair:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from lib.report.text import Pair, number, term
 
-MIME = "application/vnd.live-reports.v1"  # JSON as text, so that nbval can round the numbers before it compares
+MIME = "application/vnd.live-reports.v1"  # JSON as text
 
 
 def emit(kind: str, payload: Mapping[str, Any], fallback: str, **extra: Any) -> None:

@@ -1,8 +1,11 @@
 """Results are staged beside the last good ones and replace them in one journaled step."""
 
 import os
+import shlex
 from pathlib import Path
 
+from lib import paths
+from lib.config import StudyConfig
 from lib.files import remove_tree
 
 STAGING, READY = ".staging", ".publish"
@@ -44,3 +47,15 @@ def recover(out: Path) -> None:
             remove_tree(out / new.name)
         os.replace(new, out / new.name)
     ready.rmdir()
+
+
+def command(config: StudyConfig) -> str:
+    """Return the papermill command that repeats a run: its params file, and what differs from it."""
+    file = paths.PARAMS / config.profile / f"{config.study}.yaml"
+    base = type(config).load(file) if file.is_file() else type(config)()
+    changed = {k: v for k, v in config.model_dump().items() if v != getattr(base, k)}
+    words = ["papermill", f"notebooks/{config.study}.ipynb", f"build/{config.study}.ipynb"]
+    words += ["-f", f"params/{config.profile}/{config.study}.yaml"] if file.is_file() else []
+    for key, value in changed.items():
+        words += ["-p", key, str(value)]
+    return shlex.join(words)

@@ -140,6 +140,12 @@ class Results(Record):
             raise ValueError(f"claim '{twice}' stands twice")
         return self
 
+    @model_validator(mode="after")
+    def _the_short_answer_is_short(self) -> "Results":
+        if len(self.short.en.split()) > EN_WORDS or zh_width(self.short.zh) > ZH_WIDTH:
+            raise ValueError(f"the short answer has more than {EN_WORDS} English words or {ZH_WIDTH} Chinese characters")
+        return self
+
 
 def read_results(file: Path) -> dict[str, Any]:
     """Read a results.json of this schema or of an older one, brought up to it; ValueError where it is something else."""
@@ -171,26 +177,19 @@ def upgraded(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def shortened(answer: Pair) -> Pair:
-    """Return the first sentence of an answer; one that is too long for the first screen is cut and ends in an ellipsis."""
-    zh = re.split(r"(?<=[。！？])", answer["zh"])[0]
-    en = re.split(r"(?<=[.!?])\s", answer["en"])[0]
+    """Return the first sentence of an answer, fitted to the first screen."""
+    return fitted({"zh": re.split(r"(?<=[。！？])", answer["zh"])[0], "en": re.split(r"(?<=[.!?])\s", answer["en"])[0]})
+
+
+def fitted(short: Pair) -> Pair:
+    """Return a short answer, cut and ended by an ellipsis where the first screen has no room for it: no run fails for that."""
+    zh, en = short["zh"], short["en"]
     words = en.split(" ")
     cut_en = en if len(words) <= EN_WORDS else f"{_whole(' '.join(words[:EN_WORDS]))}…"
     cut_zh = zh
     while zh_width(cut_zh) > ZH_WIDTH - (cut_zh != zh):
         cut_zh = cut_zh[:-1]
     return {"zh": zh if cut_zh == zh else f"{_whole(cut_zh)}…", "en": cut_en}
-
-
-def check_short(short: Pair) -> Pair:
-    """Return a short answer; ValueError where it is longer than the first screen has room for."""
-    words, width = len(short["en"].split()), zh_width(short["zh"])
-    if words > EN_WORDS or width > ZH_WIDTH:
-        raise ValueError(
-            f"The short answer has {words} English words and the width of {width:g} Chinese characters, but it should have "
-            f"{EN_WORDS} and {ZH_WIDTH} at most."
-        )
-    return short
 
 
 def zh_width(text: str) -> float:

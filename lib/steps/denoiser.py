@@ -100,5 +100,7 @@ def encoder_at(path: Path) -> Encoder:
 
 @lru_cache(maxsize=1)
 def open_encoder(encoder: Encoder, device: torch.device) -> BlindSpotDenoiser:
-    """Load a denoiser to read from: in eval mode, its weights frozen."""
+    """Load a denoiser to read from: in eval mode, its weights frozen; ValueError where another one lies there by now."""
+    if encoder_at(Path(encoder.path)) != encoder:
+        raise ValueError(f"{encoder.path} is no longer the denoiser that was asked for: start again.")
     return load_pretrained(encoder.path).to(device).requires_grad_(False)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lib import denoising, latents
 from lib.data.batches import Source, SpectraBatches, whole_set
-from lib.data.sets import SpectraSpec, open_set
+from lib.data.sets import SPLITS, SpectraSpec, Splits, open_set
 from lib.data.views import OneLabel
 from lib.files import write_csv
 from lib.heads import (
@@ -31,23 +31,9 @@ from lib.runtime import Runtime, generator
 from lib.steps import step
 from lib.steps.denoiser import Encoder, open_encoder
 
-SPLITS = ("train", "val", "test")
 HEAD, PREDICTIONS, HISTORY = "head.safetensors", "predictions.safetensors", "history.csv"
 LABEL = "log_g"  # whose validation R2 decides
 FIELDS = ("noisy", "sigma", "labels")
-
-
-@dataclass(frozen=True)
-class Splits:
-    """The sets that a head is trained, stopped and judged on."""
-
-    train: SpectraSpec
-    val: SpectraSpec
-    test: SpectraSpec
-
-    def open(self, device: torch.device) -> dict[str, Source]:
-        """Open all three."""
-        return {split: open_set(getattr(self, split), device) for split in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -140,7 +126,7 @@ def train_attention(spec: AttentionSpec, folder: Path, runtime: Runtime) -> None
     """Train a head that pools by attention; leave what `train_head` leaves."""
     encoder, sets = open_encoder(spec.encoder, runtime.device), spec.data.open(runtime.device)
     x = {split: unpooled(encoder, source, spec.layer, spec.direction) for split, source in sets.items()}
-    y = {split: OneLabel(source, spec.data.train.labels.index(LABEL)).labels for split, source in sets.items()}
+    y = {split: source.labels[:, [spec.data.train.labels.index(LABEL)]] for split, source in sets.items()}
     torch.manual_seed(spec.seed)
     model = standardised(AttentionPoolHead(*x["train"].shape[1:], dropout=spec.dropout), x["train"], y["train"])
     batches = {split: fed(lambda _, s=split: x[s], y[split], spec, split == "train") for split in SPLITS}

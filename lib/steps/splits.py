@@ -18,7 +18,7 @@ from lib.data.noise import preset
 from lib.data.spectra import SpectraDataset, choose_mode
 from lib.data.spectra.modes import device_free, memory_free
 from lib.data.spectra.tables import ALIASES, column
-from lib.data.units import check_units
+from lib.data.units import check_units, check_varies
 from lib.data.views import First, Kept
 from lib.data.windows import cut_grid, pixel_slice
 from lib.files import replacing, write_json
@@ -129,6 +129,9 @@ def _from_files(spec: FileSplits, device: torch.device) -> Sets:
         SpectraDataset.from_hdf5(path, n, like=train, seed=3 * spec.seed + k, **options)
         for k, (path, n) in enumerate(((spec.val, spec.n_val), (spec.test, spec.n_test)), 1)
     )
+    for name, found in ((spec.train[0], train), (spec.val, val), (spec.test, test)):
+        values, where = {spec.label: found.labels[:, 0].cpu().numpy()}, f"{name}, first {len(found)} rows"
+        check_varies(values, where, "name another 'label', or use spectra of other stars")
     return Sets(train, val, test, wave=train.wave, stars=_known(test.table), grid=None, parameters=None)
 
 

@@ -160,7 +160,7 @@ def extent(data: h5py.Dataset) -> Extent | None:
 
 def _read_runs(path: Path, place: Extent, low: int, high: int, pieces: list[memoryview]) -> None:
     width = len(pieces[0])
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         row = low
         while row < high:
@@ -174,7 +174,7 @@ def _read_runs(path: Path, place: Extent, low: int, high: int, pieces: list[memo
 
 def _read_exactly(descriptor: int, pieces: list[memoryview], offset: int) -> None:
     while pieces:
-        got = os.preadv(descriptor, pieces, offset)
+        got = _read_at(descriptor, pieces, offset)
         if got == 0:
             raise OSError("the file ends before the array does")
         offset += got
@@ -183,3 +183,13 @@ def _read_exactly(descriptor: int, pieces: list[memoryview], offset: int) -> Non
         while got >= len(pieces[0]):
             got -= len(pieces.pop(0))
         pieces[0] = pieces[0][got:]
+
+
+def _read_at(descriptor: int, pieces: list[memoryview], offset: int) -> int:
+    """Fill buffers from a byte offset on and return how many bytes came, perhaps fewer; Windows has no call for several at once."""
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, pieces, offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    content = os.read(descriptor, len(pieces[0]))
+    pieces[0][: len(content)] = content
+    return len(content)

@@ -11,7 +11,7 @@ from lib.runtime import Runtime
 from lib.steps import step
 from lib.steps.opamp import networks
 from lib.steps.opamp.bench import SCORED, Bench, Inputs, Job, Predicted, bagged_jobs, bench_of, gather, jobs
-from lib.steps.opamp.classical import Linear, Processes, Trees, fit_each, fit_processes
+from lib.steps.opamp.classical import Linear, Processes, Trees, fit_processes
 from lib.steps.opamp.data import Prepared, opened
 from lib.steps.opamp.source import fit_opamp_source, load_networks, save_networks, source_mean, source_spec
 from lib.steps.opamp.spec import Arm, LabSpec
@@ -49,16 +49,11 @@ def lab_of(spec: LabSpec, runtime: Runtime) -> Lab:
 
 @dataclass(frozen=True)
 class ArmSpec:
-    """One arm on all splits; `of` gives the spec with no more than its fits read."""
+    """One arm on all splits of a lab with `arm.settings` alone."""
 
     lab: LabSpec
     arm: Arm
     seed: int
-
-    @classmethod
-    def of(cls, lab: LabSpec, arm: Arm) -> "ArmSpec":
-        """Return the spec of an arm of a lab."""
-        return cls(lab.only(*arm.settings), arm, lab.seed)
 
 
 @step
@@ -140,7 +135,8 @@ def fit(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list:
     if arm.domain == "source_only" and kind in ("ridge", "lightgbm"):
         return [_classical(kind, arm, lab.spec)(*_source_rows(lab.bench, arm.features), lab.spec.seed)] * len(todo)
     if kind in ("ridge", "lightgbm"):
-        return fit_each(lab.bench, todo, features_of(arm), _classical(kind, arm, lab.spec))
+        one, x = _classical(kind, arm, lab.spec), lab.bench.x[features_of(arm)]
+        return [one(x[job.rows], lab.bench.y[job.rows], job.seed) for job in todo]
     if arm.domain == "source_only" or arm.method == "mlp_affine":
         return _from_source(arm, lab, todo)
     return _networks(arm, lab, todo)

@@ -1,6 +1,6 @@
 """What every method works on: scaled arrays of both processes, the rows to learn from and the rows to be scored on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
@@ -135,7 +135,6 @@ def bagged_jobs(inner: np.ndarray, members: int) -> list[Job]:
 
 
 Predicted = tuple[np.ndarray, np.ndarray | None]  # mean (n, M) and standard deviation, scaled
-Fitter = Callable[[Bench, Sequence[Job]], list]  # predictors, one for each job
 
 
 def gather(

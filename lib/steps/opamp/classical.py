@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 
 from lib.files import read_json, write_json, write_text
 from lib.models.gp import GaussianProcess, GPConfig
-from lib.steps.opamp.bench import Bench, Job, Predicted
+from lib.steps.opamp.bench import Predicted
 from lib.weights import read_weights
 
 
@@ -139,9 +139,3 @@ def fit_processes(x: np.ndarray, y: np.ndarray, sets: Sequence[np.ndarray], conf
         loo = left[0][s] * centre["y_sd"] + centre["y_mean"], left[1][s] * centre["y_sd"]
         out.append((Processes(GaussianProcess.load(part), centre), sets[s], loo))
     return out
-
-
-def fit_each(bench: Bench, todo: Sequence[Job], features: str, fit) -> list:
-    """Fit one predictor per job, one after another; `fit(x, y, seed)` returns it."""
-    x = bench.x[features]
-    return [fit(x[job.rows], bench.y[job.rows], job.seed) for job in todo]

@@ -28,10 +28,8 @@ class Prepared:
     @property
     def title(self) -> str:
         """What the data are called on the page."""
-        kind = (
-            "simulated in ngspice with the project's own process cards" if self.origin == "embedded" else "the user's CSV files"
-        )
-        return f"{self.name}, {kind}"
+        kinds = {"embedded": "simulated in ngspice with the project's own process cards", "csv": "the user's CSV files"}
+        return f"{self.name}, {kinds[self.origin]}"
 
 
 @lru_cache(maxsize=2)

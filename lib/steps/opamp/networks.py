@@ -104,18 +104,8 @@ class Rows:
         y = tensor(self.y)
         data = {"x": tensor(self.x)[None], "y": y if y.dim() == 3 else y[None]}
         extra = None if self.source_x is None else {"source_x": tensor(self.source_x)}
-        return fit_stacked(
-            nets,
-            data,
-            self.rows,
-            loss,
-            train,
-            val_rows=self.val_rows,
-            seeds=self.seeds,
-            extra=extra,
-            device=self.device,
-            **more,
-        )
+        shared = {"val_rows": self.val_rows, "seeds": self.seeds, "extra": extra, "device": self.device}
+        return fit_stacked(nets, data, self.rows, loss, train, **shared, **more)
 
 
 def run_stage(name: str, nets, rows: Rows, weights: Weights, how: Recipe, start=None):

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from lib import denoising, latents, metrics, paths
 from lib.data.batches import Source, whole_set
-from lib.data.sets import PROBE_STREAM, SpectraSpec, open_set
+from lib.data.sets import SPLITS, SpectraSpec, Splits, open_set
 from lib.heads import HeadTraining
 from lib.latents import FUSED, Cell
 from lib.models.blindspot import BlindSpotDenoiser, load_pretrained, merge_directions
 from lib.probes import RIDGE_ALPHA, frame, lightgbm_rows, ridge_path, ridge_rows, score
 from lib.runtime import Runtime
 from lib.steps.denoiser import DenoiserSpec, pretrain_denoiser
-from lib.steps.head import PREDICTIONS, SPLITS, FluxSpec, Splits, train_on_flux
+from lib.steps.head import PREDICTIONS, FluxSpec, train_on_flux
 from lib.studies.latent_extraction.config import LatentExtractionConfig
 
 PRE, LAST, DECODER = "enc_pre_latent", "enc_last", "dec_input"
@@ -58,9 +58,7 @@ class Probed:
 
 def prepare(config: LatentExtractionConfig, runtime: Runtime, **noise: Any) -> Sets:
     """Open the sets; `noise` changes noise_level or error_source."""
-    sizes = {"train": config.n_train, "val": config.n_val, "test": config.n_test}
-    data = Splits(**{s: config.spectra(s, n, stream=PROBE_STREAM, **noise) for s, n in sizes.items()})
-    pretrain = config.spectra("train", config.n_pretrain, **noise)
+    data, pretrain = config.splits(**noise), config.spectra("train", config.n_pretrain, **noise)
     return Sets(open_set(pretrain, runtime.device), **data.open(runtime.device), of_pretrain=pretrain, data=data)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lib import denoising, latents
 from lib.data.parameters import describe
-from lib.data.sets import open_grid
+from lib.data.sets import SPLITS, open_grid
 from lib.files import write_json
 from lib.fisher import r2_ceiling
 from lib.latents import Cell
@@ -20,7 +20,7 @@ from lib.probes import fit_ridge, frame
 from lib.runtime import Runtime
 from lib.steps.denoiser import STUDENT, StudentSpec, distil_student, encoder_at
 from lib.studies.latent_extraction.config import LatentExtractionConfig
-from lib.studies.latent_extraction.experiments import LAST, PRE, SEGMENTS, SPLITS, Probed, Sets, ridge, weights
+from lib.studies.latent_extraction.experiments import LAST, PRE, SEGMENTS, Probed, Sets, ridge, weights
 
 SPECTRA = ("window_aa", "mask_ratio", "noise_preset", "noise_level", "error_source", "grid_path")
 

@@ -1,8 +1,10 @@
 """Follow-ups of the head: attention pooling, the unfrozen encoder, folds, and the table of all that were asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lib import metrics
@@ -45,14 +47,35 @@ def follow_ups(config: MLPHeadConfig, runtime: Runtime, prepared: Prepared) -> t
     """Train the heads that `arms` names; return them by name, and the names of the arms left out."""
     train = partial(head, config, runtime, prepared, (config.layer, config.pooling), epochs=config.arm_epochs)
     known: dict[str, Callable[[], Trained]] = {
-        "linear": lambda: train(num_hidden=0),
-        "mlp_2": lambda: train(num_hidden=2),
-        "hidden_128": lambda: train(hidden=128),
-        "hidden_512": lambda: train(hidden=512),
-        "multitask": lambda: train(predicts=tuple(config.labels)),
+        **{name: partial(train, **changes) for name, changes in recipes(config).items()},
         "attention": lambda: read(train_attention(attention_spec(config, prepared), runtime, force=config.force)),
         "unfrozen": lambda: read(train_unfrozen(unfrozen_spec(config, prepared), runtime, force=config.force)),
     }
     trained = {name: make() for name, make in known.items() if name in config.arms}
     left_out = [name for name in ARMS if name not in config.arms]
     return trained, ", ".join(left_out) or "-"
+
+
+def recipes(config: MLPHeadConfig) -> dict[str, dict[str, Any]]:
+    """Return how the heads on the frozen encoder differ from the main one, by name."""
+    return {
+        "linear": {"num_hidden": 0},
+        "mlp_2": {"num_hidden": 2},
+        "hidden_128": {"hidden": 128},
+        "hidden_512": {"hidden": 512},
+        "multitask": {"predicts": tuple(config.labels)},
+    }
+
+
+def repeats(config: MLPHeadConfig, runtime: Runtime, prepared: Prepared, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Train the main head and those of `names` that `arms` asks for with `head_seeds` seeds; return test predictions (S, n).
+
+    Initial weights, order of the batches and dropout differ between the seeds; encoder, stars and noise stay.
+    """
+    asked = [name for name in names if name in config.arms]
+    changes = {"mlp": {}} | {name: recipes(config)[name] | {"epochs": config.arm_epochs} for name in asked}
+    seeds = range(config.seed, config.seed + config.head_seeds) if asked else []
+    train = partial(head, config, runtime, prepared, (config.layer, config.pooling))
+    return {
+        name: np.stack([train(seed=seed, **more).pred["test"] for seed in seeds]) for name, more in changes.items() if asked
+    }

@@ -43,6 +43,9 @@ class MLPHeadConfig(SpectraConfig):
     )
     arms: list[str] = param(["cells", "linear"], f"follow-ups: {', '.join(ARMS)}", "后续实验")
     arm_epochs: int = param(3, "epochs of a follow-up", "后续实验的训练轮数", ge=1)
+    head_seeds: int = param(
+        5, "training seeds behind a comparison of two heads", "比较两个预测头时所用的训练种子数", ge=2, le=100
+    )
     folds: int = param(5, "folds of the cross-validation", "交叉验证折数", ge=2, le=20)
     unfrozen_rate: float = param(1e-4, "learning rate of the unfrozen encoder", "解冻编码器的学习率", gt=0, lt=1)
     n_boot: int = param(200, "bootstrap draws behind an interval", "区间所用的自助抽样次数", ge=50)

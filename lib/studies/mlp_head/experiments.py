@@ -13,14 +13,14 @@ from torch import Tensor
 
 from lib import denoising, paths
 from lib.data.batches import Source
-from lib.data.sets import PROBE_STREAM
+from lib.data.sets import Splits
 from lib.files import read_json
 from lib.latents import Cell
 from lib.models.blindspot import BlindSpotDenoiser
 from lib.probes import fit_ridge
 from lib.runtime import Runtime
 from lib.steps.denoiser import Encoder, encoder_at, open_encoder
-from lib.steps.head import HISTORY, PREDICTIONS, HeadSpec, Splits, pooled, train_head
+from lib.steps.head import HISTORY, PREDICTIONS, HeadSpec, pooled, train_head
 from lib.studies.mlp_head.config import MLPHeadConfig
 
 SPECTRA = ("window_aa", "noise_preset", "noise_level", "error_source")
@@ -67,8 +67,7 @@ def prepare(config: MLPHeadConfig, runtime: Runtime) -> Prepared:
             raise ValueError(
                 f"The encoder was trained with {name} {trained[name]!r}, but '{name}' is {getattr(config, name)!r}: make them agree."
             )
-    encoder, sizes = encoder_at(weights), {"train": config.n_train, "val": config.n_val, "test": config.n_test}
-    data = Splits(**{s: config.spectra(s, n, stream=PROBE_STREAM) for s, n in sizes.items()})
+    encoder, data = encoder_at(weights), config.splits()
     return Prepared(open_encoder(encoder, runtime.device), **data.open(runtime.device), encoder=encoder, data=data)
 
 

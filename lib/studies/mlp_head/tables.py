@@ -113,9 +113,23 @@ def prediction_frame(y: np.ndarray, ridge: np.ndarray, mlp: np.ndarray) -> pd.Da
 
 def arm_gain(y: np.ndarray, others: dict[str, Trained], arm: str, main: Trained, n_boot: int) -> Judged:
     """Return R2 of a follow-up - R2 of the main head, with its paired interval; untested where the arm was not trained."""
-    if arm not in others:
-        return {"value": None, "why_not": {"zh": f"本运行档没有训练这个分支（参数 `arms` 中的 `{arm}`）。", "en": f"This profile does not train that arm (`{arm}` in the parameter `arms`)."}}  # fmt: skip
-    return against(y, others[arm], main, n_boot)
+    return against(y, others[arm], main, n_boot) if arm in others else untrained(arm)
+
+
+def untrained(arm: str) -> Judged:
+    """Return why an arm is not judged: this profile does not train it."""
+    return {"value": None, "why_not": {"zh": f"本运行档没有训练这个分支（参数 `arms` 中的 `{arm}`）。", "en": f"This profile does not train that arm (`{arm}` in the parameter `arms`)."}}  # fmt: skip
+
+
+def repeated_gain(y: np.ndarray, repeated: dict[str, np.ndarray], arm: str, n_boot: int) -> Judged:
+    """Return R2 of a follow-up - R2 of the main head, the mean over training seeds; the interval holds seeds and test stars.
+
+    repeated  test predictions (S, n) by name, from `repeats`; untested where the arm was not trained
+    """
+    if arm not in repeated:
+        return untrained(arm)
+    value, low, high = metrics.repeated_difference(metrics.r2, y, repeated[arm], repeated["mlp"], n=n_boot)
+    return {"value": value, "low": low, "high": high}
 
 
 def beyond_linear(y: np.ndarray, others: dict[str, Trained], main: Trained, ridge: np.ndarray, n_boot: int) -> Judged:

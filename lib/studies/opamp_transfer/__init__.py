@@ -1,7 +1,8 @@
 """Does an op-amp performance model of process A carry over to process B?"""
 
+from lib.steps.opamp.data import Prepared
 from lib.studies.opamp_transfer.ablations import budgets, held_back, logarithm, scalers, sweep
-from lib.studies.opamp_transfer.answers import CARRIES, advice, answer, disagreements, key_facts, left_out
+from lib.studies.opamp_transfer.answers import CARRIES, advice, answer, disagreements, key_facts, left_out, short
 from lib.studies.opamp_transfer.claims import (
     clip_gap,
     coral_excess,
@@ -23,7 +24,6 @@ from lib.studies.opamp_transfer.comparison import PAIR, STEADY, best, evaluate, 
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import (
     Lab,
-    Prepared,
     alignment,
     cleaning,
     lowest,
@@ -63,6 +63,6 @@ __all__ = [
     "budgets", "calibration_table", "chosen", "cleaning", "clip_gap", "coral_excess", "coral_gap", "coverage_gap", "curves", "disagreements", "distance",
     "effect_table", "ensemble_gap", "evaluate", "few_gap", "few_labels", "fit_model", "gap", "hard_designs", "hardest", "held_back", "held_out", "hold_gap",
     "interval", "key_facts", "largest", "last_help", "left_out", "log_gap", "logarithm", "lowest", "member_names", "method_table", "middle", "of", "open_lab",
-    "prepare", "r2_term_gap", "save", "scaled_mean", "scalers", "score_table", "scores", "share_below", "shift", "skew_of_tails", "skewness", "source_bias",
+    "prepare", "r2_term_gap", "save", "scaled_mean", "scalers", "score_table", "scores", "share_below", "shift", "short", "skew_of_tails", "skewness", "source_bias",
     "standard_gap", "strongest_shift", "sweep", "worst_metric",
 ]  # fmt: skip

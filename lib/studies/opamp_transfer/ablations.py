@@ -6,20 +6,22 @@ from lib.progress import Progress
 from lib.steps.opamp import ablations as steps
 from lib.studies.opamp_transfer.data import Lab
 
+NETWORKS = ("folds", "compact", "weights")  # what fits of compact networks read
+
 
 def sweep(lab: Lab) -> pd.DataFrame:
     """Sweep the weights of CORAL and of the R2 loss, one at a time, and train once without clipping; one inner fold validates.
 
-    Returns parameter, value, seed, and on the inner fold nll (nats per value), r2 (mean over outputs, scaled) and
-    rise (the loss's largest rise between two evaluations, 0 where it only falls).
+    Returns parameter, value, seed; on the inner fold nll (nats per value), r2 (mean over outputs, scaled), rise (the loss's
+    largest between two evaluations, 0 where it only falls).
     """
-    grids = tuple(lab.config.lambda_grid), tuple(lab.config.alpha_grid)
-    return lab.table(steps.sweep_opamp_losses, steps.SweepSpec(_networks(lab), *grids, lab.spec.seed))
+    c, spec = lab.config, lab.spec.only(*NETWORKS)
+    return lab.table(steps.sweep_opamp_losses, steps.SweepSpec(spec, tuple(c.lambda_grid), tuple(c.alpha_grid), c.seed))
 
 
 def held_back(lab: Lab) -> pd.DataFrame:
     """Fine-tune the two-headed network with the weight of L2-SP and without: l2sp, seed, metric, scores."""
-    return lab.table(steps.sweep_opamp_l2sp, _networks(lab))
+    return lab.table(steps.sweep_opamp_l2sp, lab.spec.only(*NETWORKS))
 
 
 def scalers(lab: Lab) -> pd.DataFrame:
@@ -44,7 +46,7 @@ def budgets(lab: Lab) -> pd.DataFrame:
 
     Budgets larger than the training rows are left out; where all are, half of the rows is the one budget.
     """
-    out, spec = [], lab.spec.only("folds", "compact", "weights", "gp")
+    out, spec = [], lab.spec.only(*NETWORKS, "gp")
     rows = min(map(len, steps.training(lab)))
     sizes = [n for n in lab.config.budgets if n <= rows] or [rows // 2]
     with Progress("label budgets", len(sizes)) as bar:
@@ -52,7 +54,3 @@ def budgets(lab: Lab) -> pd.DataFrame:
             out.append(lab.table(steps.sweep_opamp_budget, steps.BudgetSpec(spec, n, spec.seed)))
             bar.advance(note=f"{n} labels")
     return pd.concat(out, ignore_index=True)
-
-
-def _networks(lab: Lab) -> steps.LabSpec:
-    return lab.spec.only("folds", "compact", "weights")

@@ -126,6 +126,14 @@ def answer(
     return {"zh": "".join(p["zh"] for p in parts), "en": " ".join(p["en"] for p in parts if p["en"])}
 
 
+def short(worst: dict[str, Any], chosen: pd.DataFrame, transfer: dict[str, Any]) -> Words:
+    """Answer in a few words: whether a model of A alone serves B, what labels of B reach, what transfer adds; see `answer`."""
+    serves, verb, first = worst["value"] >= CARRIES, helps(transfer), chosen["first"].mean()
+    can = {"zh": "可以" if serves else "不能", "en": "It carries" if serves else "It does not carry"}
+    return {"zh": f"{can['zh']}照搬：只见过 A 的模型，在 B 上最差的指标 R² 为 {worst['value']:.3g}。用上 B 的标注为 {first:.4f}；标注充足时，迁移{verb['zh']}（{transfer['value']:+.4f}）。",
+            "en": f"{can['en']} over as it is: a model of A alone has R² {worst['value']:.3g} on its worst metric of B. With labels of B the mean is {first:.4f}; with plenty, transfer {verb['en']} ({transfer['value']:+.4f})."}  # fmt: skip
+
+
 def carried(worst: dict[str, Any]) -> Words:
     """Say whether a model of A alone serves B."""
     metric, value, best = worst["metric"], worst["value"], worst["best"]

@@ -68,7 +68,7 @@ def evaluate(lab: Lab) -> list[Outcome]:
 
 def outcome(arm: Arm, lab: Lab) -> Outcome:
     """Fit and predict one arm on all splits, through the run cache."""
-    folder = lab.folder(compare_opamp_arm, ArmSpec.of(lab.spec, arm))
+    folder = lab.folder(compare_opamp_arm, ArmSpec(lab.spec.only(*arm.settings), arm, lab.spec.seed))
     with np.load(folder / "predictions.npz") as stored:
         return calibrated(arm, lab.bench, stored["mean"], stored["sd"])
 

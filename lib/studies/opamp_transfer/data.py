@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from lib.data import opamp
-from lib.data.units import check_units, doubts
+from lib.data.units import check_units, check_varies, doubts
 from lib.progress import LOG
 from lib.runtime import Runtime
 from lib.steps import Step
@@ -19,10 +19,6 @@ from lib.steps.opamp import ablations, arms
 from lib.steps.opamp.data import Prepared, opened
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.scope import absent
-
-__all__ = [
-    "Lab", "Prepared", "alignment", "cleaning", "lowest", "middle", "open_lab", "prepare", "share_below", "shift", "skewness",
-]  # fmt: skip
 
 
 def prepare(config: Config) -> Prepared:
@@ -38,6 +34,8 @@ def prepare(config: Config) -> Prepared:
             LOG.warning("%s process: %s", process, doubt)
         if len(kept) < 20:
             raise ValueError(f"Only {len(kept)} usable designs of the {process} process are left; a study needs at least 20.")
+        where = f"Op-amp {config.opamp}, usable designs of the {process} process"
+        check_varies(kept[found.targets], where, "leave it out by naming the others in the parameter 'targets'")
     return found
 
 

@@ -24,7 +24,7 @@ from lib.steps.opamp.inverse import InverseSpec, MixtureSpec, fit_opamp_inverse
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.forward import with_surrogate
 from lib.studies.opamp_transfer.inverse_words import model_says, rounds_say, surrogate_says
-from lib.studies.opamp_transfer.judge import Judge, choose, judge_name, judge_says
+from lib.studies.opamp_transfer.judge import Judge, choose, judge_name, judge_says, not_judged, simulable
 from lib.studies.opamp_transfer.scope import Untested, untested
 
 __all__ = [
@@ -50,6 +50,7 @@ class Inverted:
     seconds: float
     found: Found | None = None  # by the search
     rounds: pd.DataFrame | None = None  # what each round of simulation and correction reached
+    stand_in: bool = False  # the judge stands in for the simulator that made the data, which is not installed
 
 
 def held_out(config: Config, prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
@@ -124,7 +125,7 @@ def invert_held_out(
         bar.advance(note=judge.name)
     measured = {"search": judged[: len(wanted)], "mdn": judged[len(wanted) :]}
     results = pd.concat([_long(m, answers[m], truth, measured.get(m)) for m in METHODS], ignore_index=True)
-    return Inverted(results, found.trace, judge.name, seconds, found)
+    return Inverted(results, found.trace, judge.name, seconds, found, stand_in=simulable(prepared) and judge.name != "ngspice")
 
 
 def with_rounds(config: Config, prepared: Prepared, model: InverseModel, inverted: Inverted, held: np.ndarray) -> Inverted:
@@ -191,21 +192,26 @@ def per_metric(inverted: Inverted) -> pd.DataFrame:
     return out.astype({"method": str})
 
 
-def reached(inverted: Inverted, method: str = "search") -> dict[str, float]:
-    """Return a method's share within five percent, with its interval."""
+def reached(inverted: Inverted, method: str = "search") -> Untested:
+    """Return a method's share within five percent, with its interval; untested where a stand-in judges."""
+    if inverted.stand_in:
+        return not_judged()
     row = shares(inverted).query("method == @method").iloc[0]
     return {"value": float(row.met_share), "low": float(row.low), "high": float(row.high)}
 
 
-def advantage(inverted: Inverted) -> dict[str, float]:
-    """Return the search's share within five percent minus the look-up's, with the paired bootstrap interval."""
+def advantage(inverted: Inverted) -> Untested:
+    """Return the search's share within five percent minus the look-up's, also in points, with the paired bootstrap interval."""
+    if inverted.stand_in:
+        return not_judged()
     ours, theirs = ((_met(inverted, m) <= WITHIN[0]).astype(float) for m in ("search", "lookup"))
 
     def mean(_, hits: np.ndarray) -> np.ndarray:
         return hits.mean(0)
 
     low, high = metrics.bootstrap_difference(mean, ours, ours, theirs)
-    return {"value": float(ours.mean() - theirs.mean()), "low": low, "high": high}
+    gain = float(ours.mean() - theirs.mean())
+    return {"value": gain, "low": low, "high": high, "points": 100 * gain}
 
 
 def _met(inverted: Inverted, method: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from lib.models.ensemble import DesignFeatures
 from lib.models.gp import GaussianProcess, GPConfig
 from lib.paths import RUNS
 from lib.steps.opamp.data import Prepared
+from lib.studies.opamp_transfer.scope import Untested, untested
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,24 @@ class Judge:
 
 
 def choose(prepared: Prepared) -> Judge:
-    """Return the simulator, on as many workers as a run has threads, for data that it made; else the Gaussian process."""
-    simulated = prepared.origin == "embedded" and prepared.name in TOPOLOGIES
-    known = simulated and set(prepared.targets) <= set(circuit.METRICS) and circuit.ngspice_version() is not None
+    """Return the simulator for the shipped data where it is on the PATH, on as many workers as a run has threads; else the GP."""
+    known = simulable(prepared) and circuit.ngspice_version() is not None
     return Judge("ngspice" if known else "gaussian_process", prepared, torch.get_num_threads())
+
+
+def simulable(prepared: Prepared) -> bool:
+    """Tell whether ngspice made the data, so that it can judge designs for them."""
+    shipped = prepared.origin == "embedded" and prepared.name in TOPOLOGIES
+    return shipped and set(prepared.targets) <= set(circuit.METRICS)
+
+
+def not_judged() -> Untested:
+    """Return that a claim about designs is left open, because ngspice, which made the data, is not there to measure them."""
+    return untested(
+        "PATH 中没有 ngspice，此处无法评判：这些数据由 ngspice 仿真得到，搜到的设计也要由它测量（安装 ngspice 后重新运行即可）。表中给出的是高斯过程的估计。",
+        "Not judged here, because ngspice is not on the PATH: it made these data, so it has to measure the designs (install ngspice "
+        "and run again). The tables give the estimate of a Gaussian process.",
+    )
 
 
 def judge_name(judge: str) -> str:

@@ -25,6 +25,12 @@ def answer(
     return {"zh": "".join(p["zh"] for p in parts), "en": " ".join(p["en"] for p in parts if p["en"])}
 
 
+def short(top: dict[str, Any], lightgbm: float, ceiling: float, crossing: float | None, least: int) -> Words:
+    """Answer in a few words: where the largest size gets, how far the ceiling is, and the crossing; arguments as of `answer`."""
+    parts = [_reached(top, lightgbm), limit(top["r2"], ceiling), _passes(crossing, least)]
+    return {"zh": "".join(p["zh"] for p in parts), "en": " ".join(p["en"] for p in parts if p["en"])}
+
+
 def _growth(slope: dict[str, float] | None) -> Words:
     if slope is None:
         return {"zh": "", "en": ""}
