@@ -100,8 +100,11 @@ def rows_of(frame: pd.DataFrame, arm: str | Mapping[str, Any]) -> pd.DataFrame:
 
 
 def named(arm: str | Mapping[str, Any]) -> str:
-    """Return how a sentence calls an arm."""
-    return arm if isinstance(arm, str) else ", ".join(f"{k} {v}" for k, v in arm.items())
+    """Return how a sentence calls an arm, such as `deep` or `deep (sweep width, value 64)`."""
+    if isinstance(arm, str):
+        return arm
+    rest = ", ".join(f"{k} {v}" for k, v in arm.items() if k != "arm")
+    return f"{arm['arm']} ({rest})" if "arm" in arm else rest
 
 
 @measure
@@ -135,15 +138,16 @@ def gap(
 ) -> Measured:
     """Return score(one) - score(other), paired over units and, where both have the same seeds, over seeds.
 
-    needed  seeds below which two trainings are not compared
+    needed  seeds below which two trainings are not compared;  a frame of costs, one row per seed, has no units
     """
     sides = [rows_of(frame, arm) for arm in (one, other)]
     gone = [named(arm) for arm, rows in zip((one, other), sides, strict=True) if rows.empty]
     if gone:
         return absent(*gone, parameter=parameter)
     if isinstance(metric, str):
-        each = [rows.groupby(["seed", "unit"])[metric].mean().groupby("seed").mean() for rows in sides]
-        return over_seeds((each[0] - each[1]).dropna(), needed=needed)
+        each = [_by_seed(rows, metric) for rows in sides]
+        never = [named(arm) for arm, values in zip((one, other), each, strict=True) if values.isna().all()]
+        return unreached(*never) if never else over_seeds((each[0] - each[1]).dropna(), needed=needed)
     (truth, first), (again, second) = (_aligned(rows) for rows in sides)
     if not np.array_equal(truth, again):
         raise ValueError(f"{named(one)} and {named(other)} were not scored on the same units.")
@@ -205,8 +209,20 @@ def cost(frame: pd.DataFrame, arm: Any, column: str, *, parameter: str = "arms")
     if rows.empty:
         return absent(named(arm), parameter=parameter)
     if rows[column].isna().all():
-        return why_not(f"{named(arm)} 在本次运行中始终没有达到这一点。", f"{named(arm)} never gets there in this run.")
+        return unreached(named(arm))
     return replace(interval(rows[column].dropna()), seeds=len(rows))
+
+
+def unreached(*names: str) -> Measured:
+    """Return why a claim is not tested: these arms never reach what it counts from, such as a threshold of the loss."""
+    said = ", ".join(names)
+    return why_not(f"{said} 在本次运行中始终没有达到这一点。", f"{said} never gets there in this run.")
+
+
+def _by_seed(rows: pd.DataFrame, column: str) -> pd.Series:
+    """Return the mean score of each seed, over its units where the frame has them (a frame of costs has one row per seed)."""
+    keys = [key for key in ("seed", "unit") if key in rows]
+    return rows.groupby(keys)[column].mean().groupby("seed").mean()
 
 
 def _mean(rows: pd.DataFrame, column: str) -> Measured:

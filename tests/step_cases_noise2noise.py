@@ -4,7 +4,8 @@ from noise2noise_cases import TINY
 
 from lib.steps.noise2noise import train_shared_latent
 from lib.studies import noise2noise as study
-from lib.studies.noise2noise.study import points, training
+from lib.studies.noise2noise.arms import points
+from lib.studies.noise2noise.experiments import training
 
 
 def spec(**changes):

@@ -70,6 +70,15 @@ def test_gap_of_scores_is_paired_by_seed():
     assert found.seeds == 3
 
 
+def test_gap_of_costs_takes_one_row_per_seed_and_says_what_was_never_reached():
+    frame = scores(a=[4.0, 4.0, 4.0], b=[2.0, 2.0, 2.0]).query("unit == 0").drop(columns="unit")
+    assert gap(frame, "a", "b", "psnr_db", needed=3).value == 2.0
+    frame.loc[frame.arm == "b", "psnr_db"] = np.nan
+    found = gap(frame, "a", "b", "psnr_db", needed=3)
+    assert found.why["en"] == "b never gets there in this run."
+    assert cost(frame, "b", "psnr_db").why == found.why
+
+
 def test_too_few_seeds_are_a_reason_in_both_languages():
     found = gap(scores(a=[1.0], b=[0.9]), "a", "b", "psnr_db", needed=3)
     assert found.value is None
@@ -115,6 +124,7 @@ def test_cost_of_a_goal_that_is_never_reached_is_a_reason():
 def test_rows_are_found_by_several_columns_and_floats_as_floats():
     frame = pd.DataFrame({"arm": ["a", "a", "b"], "sweep": [0.1 + 0.2, 0.5, 0.3]})
     assert len(rows_of(frame, {"arm": "a", "sweep": 0.3})) == 1
+    assert "`a (sweep 0.7)`" in score(frame, {"arm": "a", "sweep": 0.7}, "r2").why["en"]
 
 
 def test_a_value_mapped_keeps_its_interval_the_right_way_up():

@@ -52,6 +52,7 @@ def test_a_criterion_is_written_once_and_read_as_meant(tmp_path, holds, criterio
         ({"zh": "{a}", "en": "{a}"}, "which `facts` does not have"),
         ({"metric": "odd"}, "metric 'odd' has no sentence"),
         ({"says": {"supported": {"zh": "{a}", "en": "no"}}}, "supported differs in its facts"),
+        ({"says": "odd"}, "metric 'odd' has no sentence"),
         ({"says": {"perhaps": {"zh": "x", "en": "y"}}}, "claims.H1.says"),
         ({"reported": "mlp_head.nowhere"}, "has no 'mlp_head.nowhere'"),
         ({"group": "nowhere"}, "no term of the glossary"),
@@ -82,6 +83,8 @@ def test_a_verdict_is_said_by_the_metric_unless_the_claim_says_more(tmp_path):
     assert ledger.spoken(claim, "supported", Measured(0.6, facts={"name": "x"}), CONFIG)["zh"] == "R² 为 0.600。"
     every = read(tmp_path, says={"zh": "共 {value:.1f}。", "en": "{value:.1f} in all."})
     assert {ledger.spoken(every, v, found, CONFIG)["en"] for v in ledger.VERDICTS} == {"0.6 in all."}
+    named = read(tmp_path, metric="a_score_with_no_sentence", says="gap")
+    assert ledger.spoken(named, "supported", found, CONFIG)["en"] == "They differ by +0.600 (interval +0.500 to +0.700)."
 
 
 def test_a_broken_sentence_is_found_on_every_run_and_not_only_where_its_verdict_is_reached(tmp_path):

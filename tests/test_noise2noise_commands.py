@@ -97,7 +97,8 @@ def test_the_check_command_tells_what_was_read(tmp_path):
 
 def test_the_published_model_is_one_that_cannot_leak(tmp_path):
     _, data, trained = run(configs=["original", "latent_skips", "pure_noise2noise"], epochs=1)
-    losing = [replace(t, history=t.history.assign(val_cross=float(i))) for i, t in enumerate(trained.trained)]
+    loss = {"original": 0.0, "latent_skips": 1.0, "pure_noise2noise": 2.0}
+    losing = [replace(row.trained, history=row.trained.history.assign(val_cross=loss[row.arm])) for row in trained.itertuples()]
     name = study.publish(trained.assign(trained=losing), tmp_path, data.images)
     assert name == "latent_skips"
     assert load_model(tmp_path).config.skip_source == "latent"

@@ -18,7 +18,7 @@ CONFIGS = {
 KINDS = ("clean", "noisy", "output", "residual", "noise")
 SWEEPS = {
     "noise_sigma": "acquisition noise sigma", "recon": "weight of the recon loss", "content": "weight of the content loss",
-    "edge": "weight of the edge loss", "latent": "documented latent channels",
+    "edge": "weight of the edge loss", "cross": "weight of the cross loss", "latent": "documented latent channels",
 }  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def config_colour(name: str) -> str:
 def cross_loss(df: pd.DataFrame, milestones: dict[int, float], floor: float, *, ax: Axes | None = None) -> Axes:
     """Draw the cross loss of training by epoch, the milestones as triangles and the noise floor as a line."""
     ax = axes(ax)
-    for name, part in df.groupby("config", sort=False):
+    for name, part in df.groupby("arm", sort=False):
         mean = part.groupby("epoch").train_cross.mean()
         ax.plot(mean.index, mean, color=config_colour(name), marker=".", label=name)
     ax.axhline(floor, color="0.3", lw=0.9, ls="--", label="noise floor")
@@ -46,7 +46,7 @@ def cross_loss(df: pd.DataFrame, milestones: dict[int, float], floor: float, *, 
 def psnr_by_epoch(df: pd.DataFrame, noisy_db: float, *, ax: Axes | None = None) -> Axes:
     """Draw the PSNR of the validation cross output by epoch, beside that of the noisy image."""
     ax = axes(ax)
-    for name, part in df.groupby("config", sort=False):
+    for name, part in df.groupby("arm", sort=False):
         mean = part.groupby("epoch").val_psnr_db.mean()
         ax.plot(mean.index, mean, color=config_colour(name), marker=".", label=name)
     ax.axhline(noisy_db, color="0.3", lw=0.9, ls="--", label="noisy image")
@@ -60,7 +60,7 @@ def psnr_by_epoch(df: pd.DataFrame, noisy_db: float, *, ax: Axes | None = None) 
 def content(df: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw the content loss and its ratio to the latents' variance by epoch."""
     ax = axes(ax)
-    for name, part in df.groupby("config", sort=False):
+    for name, part in df.groupby("arm", sort=False):
         mean = part.groupby("epoch")[["val_content", "val_content_ratio"]].mean()
         ax.plot(mean.index, mean.val_content, color=config_colour(name), label=f"{name}: absolute")
         ax.plot(mean.index, mean.val_content_ratio, color=config_colour(name), ls=":", label=f"{name}: ratio to variance")
@@ -81,12 +81,12 @@ def _shrink(names: list[str], width: float, height: float) -> tuple[float, float
 def gallery(df: pd.DataFrame, *, path: str = "cross", domain: str = "a", noise: float = 0.1) -> Any:
     """Draw clean, noisy, output, residual and the target's noise, one row per configuration; a leak shows as equal panels."""
     part = df[(df.path == path) & (df.domain == domain)]
-    names = list(dict.fromkeys(part.config))
+    names = list(dict.fromkeys(part.arm))
     size = _shrink(names, 8.4, 2.05 * len(names))
     figure, grid = plt.subplots(len(names), len(KINDS), figsize=size, squeeze=False)
     for row, name in zip(grid, names, strict=True):
         for ax, kind in zip(row, KINDS, strict=True):
-            image = part[(part.config == name) & (part.kind == kind)].image.iloc[0]
+            image = part[(part.arm == name) & (part.kind == kind)].image.iloc[0]
             signed = kind in ("residual", "noise")
             limits = (
                 {"vmin": -3 * noise, "vmax": 3 * noise, "cmap": "RdBu_r"}
@@ -105,12 +105,12 @@ def gallery(df: pd.DataFrame, *, path: str = "cross", domain: str = "a", noise: 
 @styled
 def by_epoch(df: pd.DataFrame) -> Any:
     """Draw the cross output of one validation slice after some epochs, one row per configuration."""
-    names, epochs = list(dict.fromkeys(df.config)), list(dict.fromkeys(df.epoch))
+    names, epochs = list(dict.fromkeys(df.arm)), list(dict.fromkeys(df.epoch))
     size = _shrink(names, 1.35 * len(epochs) + 0.4, 1.75 * len(names))
     figure, grid = plt.subplots(len(names), len(epochs), figsize=size, squeeze=False)
     for row, name in zip(grid, names, strict=True):
         for ax, epoch in zip(row, epochs, strict=True):
-            found = df[(df.config == name) & (df.epoch == epoch)]
+            found = df[(df.arm == name) & (df.epoch == epoch)]
             ax.set(xticks=[], yticks=[])
             ax.grid(False)
             if found.empty:

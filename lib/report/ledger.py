@@ -13,7 +13,7 @@ claims:
     key: true                        # one of the conclusions that the document itself draws
     reported: latent_extraction.gains.pooling
     facts: {epoch: 20}               # numbers of the texts; also `reported.path` and `config.name`
-    says: {supported: {zh: ..., en: ...}}   # or one {zh, en} for all three verdicts
+    says: {supported: {zh: ..., en: ...}}   # or one {zh, en} for all three verdicts, or another key of sentences.yaml
     at: tab-costs                    # what decides it, if not the last figure or table shown
 contradictions:
   - {zh: ..., en: ..., facts: {...}, claims: [H3]}
@@ -61,7 +61,7 @@ class Claim(BaseModel):
     key: bool = False
     reported: str | None = None
     facts: dict[str, Any] = {}
-    says: dict[Literal["supported", "refuted", "inconclusive"], Said] | Said | None = None
+    says: dict[Literal["supported", "refuted", "inconclusive"], Said] | Said | str | None = None
     at: str | None = None
 
     @property
@@ -84,10 +84,15 @@ class Claim(BaseModel):
         """Return the facts of its texts: typed ones, those of reported.yaml and of the parameters, and the threshold."""
         return {k: _fact(v, config) for k, v in self.facts.items()} | {"threshold": self.criterion.threshold}
 
+    @property
+    def default(self) -> str:
+        """The key of sentences.yaml for what it has no sentence of its own: its metric, or the key that `says` names."""
+        return self.says if isinstance(self.says, str) else self.metric
+
     def sentence(self, verdict: str) -> Said:
-        """Return what is said of a verdict: its own sentence, or the one of its metric."""
-        own = self.says if isinstance(self.says, Said) else (self.says or {}).get(verdict)
-        return own or Said(**{lang: sentences()[self.metric][lang] for lang in ("zh", "en")})
+        """Return what is said of a verdict: its own sentence, or the default one."""
+        own = self.says.get(verdict) if isinstance(self.says, dict) else self.says if isinstance(self.says, Said) else None
+        return own or Said(**{lang: sentences()[self.default][lang] for lang in ("zh", "en")})
 
 
 class Ledger(BaseModel):
@@ -138,7 +143,7 @@ def interval(measured: Any, spec: str) -> Pair:
 
 def spoken(claim: Claim, verdict: str, measured: Any, config: Any) -> Pair:
     """Return the sentence of a verdict with the run's numbers; every verdict's sentence is filled, so that none can be broken."""
-    spec = sentences().get(claim.metric, {}).get("format", ".3g")
+    spec = sentences().get(claim.default, {}).get("format", ".3g")
     numbers = {"value": measured.value, "low": measured.low, "high": measured.high, "interval": interval(measured, spec)}
     facts = claim.known(config) | numbers | dict(measured.facts)
     return {v: claim.sentence(v).fill(**facts) for v in VERDICTS}[verdict]
@@ -150,10 +155,10 @@ def _check(claim: Claim) -> None:
     lost = fields(claim.en) - set(claim.facts) - {"threshold"}
     if lost:
         raise ValueError(f"its text uses {lost}, which `facts` does not have")
-    own = {} if claim.says is None or isinstance(claim.says, Said) else claim.says
-    if claim.metric not in sentences() and not (isinstance(claim.says, Said) or set(own) == set(VERDICTS)):
+    complete = isinstance(claim.says, Said) or (isinstance(claim.says, dict) and set(claim.says) == set(VERDICTS))
+    if claim.default not in sentences() and not complete:
         raise ValueError(
-            f"metric '{claim.metric}' has no sentence in sentences.yaml, nor does the claim say all three verdicts"
+            f"metric '{claim.default}' has no sentence in sentences.yaml, nor does the claim say all three verdicts"
         )
     for verdict in VERDICTS:
         said = claim.sentence(verdict)

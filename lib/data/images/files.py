@@ -1,5 +1,7 @@
-"""Read the user's paired images: fastMRI HDF5 files, or folders a/ and b/ of .npy, .png, .nii and .nii.gz files."""
+"""Read and write the user's images: fastMRI HDF5 files, or folders a/ and b/ of .npy, .png, .nii and .nii.gz files."""
 
+import gzip
+import io
 from pathlib import Path
 
 import h5py
@@ -143,3 +145,27 @@ def _reconstruction(file, which, path):
     if name is None:
         raise ValueError(f"{path}: no dataset {' or '.join(names)}; it holds {', '.join(file) or 'nothing'}")
     return file[name][...]
+
+
+def encoded(images, kind, source):
+    """Return the bytes of an image file: .png in 16 bits (or its source's depth), .nii with the affine of its source."""
+    if kind == ".npy":
+        buffer = io.BytesIO()
+        np.save(buffer, images, allow_pickle=False)
+        return buffer.getvalue()
+    if kind == ".png":
+        return iio.imwrite("<bytes>", _integers(images, source), plugin="pillow", extension=".png")
+    affine = nibabel.load(source).affine if ".nii" in source.suffixes else np.eye(4)
+    volume = nibabel.Nifti1Image(np.moveaxis(images, 0, -1) if images.ndim == 3 else images, affine)
+    return gzip.compress(volume.to_bytes()) if kind == ".nii.gz" else volume.to_bytes()
+
+
+def _integers(images, source):
+    """Return one image as integers of its source's depth, clipped; an image from elsewhere fills 16 bits."""
+    if images.ndim != 2:
+        raise ValueError(f"a PNG holds one image, these are {len(images)}: write .npy or .nii")
+    from_png = source.suffix.lower() == ".png"
+    depth = iio.imread(source, plugin="pillow").dtype if from_png else np.dtype(np.uint16)
+    top = np.iinfo(depth).max
+    factor = 1.0 if from_png else top / max(float(images.max()), 1e-12)
+    return np.clip(images * factor, 0, top).round().astype(depth)

@@ -1,53 +1,45 @@
 """Does noise leak through the skips of a Noise2Noise network, and what cures it?"""
 
+from lib.studies.noise2noise.answers import advice, answer, numbers
+from lib.studies.noise2noise.arms import ARMS, setting
+from lib.studies.noise2noise.artifact import publish, reason
 from lib.studies.noise2noise.config import Config
-from lib.studies.noise2noise.cost import projection, share_of_weights, weights_over
+from lib.studies.noise2noise.cost import projection, weights_over
 from lib.studies.noise2noise.diagnose import diagnose
-from lib.studies.noise2noise.publish import publish, reason
-from lib.studies.noise2noise.recipes import RECIPES
-from lib.studies.noise2noise.study import (
+from lib.studies.noise2noise.experiments import (
     MILESTONES,
     Data,
     classical,
     costs,
-    floor_test,
     gallery,
     histories,
     prepare,
     scores,
     snapshots,
-    summary,
     train,
     train_floor,
-)  # fmt: skip
-from lib.studies.noise2noise.tables import comparison, configurations, cost_table, diagnosis, milestones, settings, sweep_table
-from lib.studies.noise2noise.verdicts import (
-    Measured,
-    after_first_stage,
-    arm,
+)
+from lib.studies.noise2noise.measures import (
     at_epoch,
     best_gap,
     cost,
-    cost_gap,
-    early_fall,
-    epoch_gap,
-    first_stage_fall,
+    first_stage,
     floor_gap,
-    gain,
+    floor_test,
     gap,
+    gap_at_epoch,
     kept_latent,
-    offset,
+    left,
+    lowest_loss,
     one_setting,
-    over,
-    passes_best,
-    said,
-    setting,
-)  # fmt: skip
+    score,
+)
+from lib.studies.noise2noise.tables import comparison, configurations, cost_table, diagnosis, milestones, settings, sweep_table
 
 __all__ = [
-    "MILESTONES", "RECIPES", "Config", "Data", "Measured", "after_first_stage", "arm", "at_epoch", "best_gap", "classical", "comparison",
-    "configurations", "cost", "cost_gap", "cost_table", "costs", "diagnose", "diagnosis", "early_fall", "epoch_gap", "first_stage_fall",
-    "floor_gap", "floor_test", "gain", "gallery", "gap", "histories", "kept_latent", "milestones", "offset", "one_setting", "over",
-    "passes_best", "prepare", "projection", "publish", "reason", "said", "scores", "setting", "settings", "share_of_weights", "snapshots",
-    "summary", "sweep_table", "train", "train_floor", "weights_over",
+    "ARMS", "MILESTONES", "Config", "Data", "advice", "answer", "at_epoch", "best_gap", "classical", "comparison",
+    "configurations", "cost", "cost_table", "costs", "diagnose", "diagnosis", "first_stage", "floor_gap", "floor_test",
+    "gallery", "gap", "gap_at_epoch", "histories", "kept_latent", "left", "lowest_loss", "milestones", "numbers",
+    "one_setting", "prepare", "projection", "publish", "reason", "score", "scores", "setting", "settings",
+    "snapshots", "sweep_table", "train", "train_floor", "weights_over",
 ]  # fmt: skip

@@ -6,7 +6,9 @@ import sys
 from lib.commands import end
 from lib.data.images.files import SUFFIXES
 from lib.runtime import choose_device, rank, start
-from lib.studies.noise2noise import apply, study
+from lib.studies.noise2noise import experiments
+from lib.studies.noise2noise.arms import points
+from lib.studies.noise2noise.artifact import denoise_file
 from lib.studies.noise2noise.config import Config
 from lib.studies.noise2noise.diagnose import diagnose, report
 
@@ -38,34 +40,34 @@ def main(argv=None):
     given = parser().parse_args(argv)
     if given.command == "denoise":
         device = choose_device(given.device)
-        shape = apply.denoise_file(given.model, given.source, given.out, domain=given.domain, to=given.to, device=device)
+        shape = denoise_file(given.model, given.source, given.out, domain=given.domain, to=given.to, device=device)
         return f"{given.out}: {' x '.join(str(n) for n in shape)}"
     config = Config.load(given.params)
     if given.data is not None:
         config = Config.checked(config.model_dump() | {"data_dir": given.data})
-    data = study.prepare(config)
+    data = experiments.prepare(config)
     if given.command == "check":
         images = data.images
         head = f"{images.name} ({images.source}): {len(images)} slices of {images.a.shape[1]} x {images.a.shape[2]} pixels, "
         return f"{head}contrasts {' and '.join(images.contrasts)}\n{data.table().to_string(index=False)}"
     if given.command == "points":
-        return study.points(config).drop(columns="point").to_string()
+        return points(config).drop(columns="point").to_string()
     runtime = start(config)
     return _diagnose(config, data, runtime) if given.command == "diagnose" else _run(config, data, runtime, given.part)
 
 
 def _diagnose(config, data, runtime):
     only = config.model_copy(update={name: [] for name in Config.model_fields if name.startswith("sweep_")})
-    trained = study.train(only, data, runtime)
-    return report(diagnose(trained, study.scores(trained, data, runtime), data, study.train_floor(config, data)))
+    trained = experiments.train(only, data, runtime)
+    return report(diagnose(trained, experiments.scores(trained, data, runtime), data, experiments.train_floor(config, data)))
 
 
 def _run(config, data, runtime, part):
     """Train a share of the distinct points, long ones spread evenly."""
     k, n = _part(part)
-    distinct = sorted(set(study.points(config).point), key=lambda p: (-p.recipe.epochs, repr(p)))
+    distinct = sorted(set(points(config).point), key=lambda p: (-p.recipe.epochs, repr(p)))
     share = distinct[k - 1 :: n]
-    found = [study.train_one(config, p, data, runtime) for p in share]
+    found = [experiments.train_one(config, p, data, runtime) for p in share]
     if rank():
         return ""
     seconds = sum(trained.seconds for trained in found)

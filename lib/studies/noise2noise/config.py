@@ -4,8 +4,9 @@ from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
+from lib.arms import chosen
 from lib.config import Count, Level, StudyConfig, param
-from lib.studies.noise2noise.recipes import recipe
+from lib.studies.noise2noise.arms import ARMS, recipe
 
 
 class Config(StudyConfig):
@@ -74,12 +75,15 @@ class Config(StudyConfig):
         """Refuse unknown, repeated or missing configurations and epochs too few for their stages."""
         if not self.configs or len(set(self.configs)) != len(self.configs):
             raise ValueError(f"configs is {self.configs}: name each configuration once, and at least one")
-        for name in self.configs:
-            recipe(name).lasting(self.epochs)
+        for arm in chosen(ARMS, self.configs, "configs"):
+            recipe(arm).lasting(self.epochs)
         if any(not 0 < sigma <= 2 for sigma in self.sweep_noise):
             raise ValueError(f"sweep_noise is {self.sweep_noise}: every noise level must lie in (0, 2]")
-        if self.batch_size % (self.devices * self.num_nodes):
-            raise ValueError(
-                f"batch_size is {self.batch_size}: it must be a multiple of the {self.devices * self.num_nodes} devices that share it"
-            )
+        if self.batch_size % (n := self.devices * self.num_nodes):
+            raise ValueError(f"batch_size is {self.batch_size}: it must be a multiple of the {n} devices that share it")
         return self
+
+    @property
+    def model_version(self) -> str:
+        """What the header of a page calls the network."""
+        return f"SharedLatentDenoiser, {'-'.join(map(str, self.features))} channels"

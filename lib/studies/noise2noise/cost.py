@@ -9,11 +9,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lib import paths
 from lib.data.images import split
+from lib.evidence import Measured, measure
 from lib.losses.images import shared_latent_loss
 from lib.models.shared_latent import SharedLatentDenoiser, count_parameters
+from lib.studies.noise2noise.arms import ARMS, PURE, point, points
 from lib.studies.noise2noise.config import Config
-from lib.studies.noise2noise.study import point, points
-from lib.studies.noise2noise.verdicts import Measured
 
 
 def documented():
@@ -23,14 +23,15 @@ def documented():
 
 def share_of_weights(config):
     """Return this run's weights over the document's, for `pure_noise2noise`."""
-    own, theirs = (count_parameters(_on_meta(point(c, "pure_noise2noise", 0))) for c in (config, documented()))
+    own, theirs = (count_parameters(_on_meta(point(c, ARMS[PURE]))) for c in (config, documented()))
     return own / theirs
 
 
+@measure
 def weights_over(config, name, other):
-    """Return the parameters of one configuration over those of another, at the sizes of this run; needs no training."""
-    own, theirs = (count_parameters(_on_meta(point(config, n, config.seed))) for n in (name, other))
-    return Measured(own / theirs)
+    """Return the parameters of one arm over those of another, at the sizes of this run; needs no training."""
+    own, theirs = (count_parameters(_on_meta(point(config, ARMS[n]))) for n in (name, other))
+    return Measured(own / theirs, seeds=0)
 
 
 def projection(config, data, trained, runtime):
@@ -45,7 +46,7 @@ def projection(config, data, trained, runtime):
     left = len(split(data.images, 0, config.n_val, config.n_test)["train"])
     own = _row("this_run", config, len(data.parts["train"]), shape)
     theirs = _row("full", full, left, shape)
-    pure, quarter = point(full, "pure_noise2noise", full.seed), tuple(max(16, n // 2) for n in shape)
+    pure, quarter = point(full, ARMS[PURE]), tuple(max(16, n // 2) for n in shape)
     speed = flop(pure, quarter) / step_seconds(pure, quarter, runtime.device)
     theirs["slices_per_second"] = speed / flop(pure, shape)
     own["slices_per_second"] = own["slices"] / seconds
@@ -53,7 +54,7 @@ def projection(config, data, trained, runtime):
 
 
 def _row(name, config, n_train, shape):
-    distinct, pure = set(points(config).point), point(config, "pure_noise2noise", config.seed)
+    distinct, pure = set(points(config).point), point(config, ARMS[PURE])
     return {
         "run": name, "trainings": len(distinct), "epochs": sum(p.recipe.epochs for p in distinct),
         "slices": n_train * sum(p.recipe.epochs for p in distinct), "parameters": count_parameters(_on_meta(pure)),

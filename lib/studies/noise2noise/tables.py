@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from lib.studies.noise2noise.recipes import recipe
-from lib.studies.noise2noise.study import MILESTONES, points
+from lib.studies.noise2noise.arms import ARMS, points, recipe
+from lib.studies.noise2noise.experiments import MILESTONES
 
 YES, NO = {"zh": "是", "en": "yes"}, {"zh": "否", "en": "no"}
 SKIPS = {
@@ -16,12 +16,12 @@ PUBLIC = ("psnr_db", "ssim", "detail", "leak", "copy", "corr_target", "corr_late
 def configurations(config):
     """Return what each configuration of the run is: weights of its last stage, latent, skips, epochs, learning rate."""
     rows = []
-    for row in points(config).query("sweep == 'main'").drop_duplicates("config").itertuples():
+    for row in points(config).query("sweep == 'main'").drop_duplicates("arm").itertuples():
         point, recipe = row.point, row.point.recipe
         for number, stage in enumerate(recipe.stages, 1):
             w = stage.weights
             rows.append({
-                "config": row.config, "stage": number, "content": w.content, "recon": w.recon, "cross": w.cross, "edge": w.edge,
+                "config": row.arm, "stage": number, "content": w.content, "recon": w.recon, "cross": w.cross, "edge": w.edge,
                 "latent": recipe.latent, "latent_channels": point.latent_channels, "skip_source": SKIPS[recipe.skip_source],
                 "same_domain_skip": YES if recipe.same_domain_skip else NO, "epochs": stage.epochs,
                 "lr": point.fine_learning_rate if stage.fine else point.learning_rate, "ours": YES if recipe.ours else NO,
@@ -44,7 +44,7 @@ def settings(config, reported):
     rows += [(f"noise_sigma ({n})", theirs[n]["noise_sigma"], config.noise_sigma) for n in ("original", "pure_noise2noise")]
     for name in ("pure_noise2noise", "extreme_denoising", "progressive"):
         stages = [e["epochs"] for key, e in theirs.items() if key.startswith(name)]
-        here = [s.epochs for s in recipe(name).lasting(config.epochs).stages] if name in config.configs else None
+        here = [s.epochs for s in recipe(ARMS[name]).lasting(config.epochs).stages] if name in config.configs else None
         rows.append((f"epochs ({name})", *(" + ".join(map(str, n)) if n else "—" for n in (stages, here))))
     return pd.DataFrame([{"setting": k, "reported": f"{v}", "this_run": f"{here}"} for k, v, here in rows])
 
@@ -52,11 +52,11 @@ def settings(config, reported):
 def comparison(scored, classical_rows):
     """Return mean held-out scores: the noisy image, the classical methods, then every configuration's cross and same output."""
     main = scored[scored.sweep == "main"]
-    one = main[(main.path == "cross") & (main.config == main.config.iloc[0]) & (main.seed == main.seed.iloc[0])]
+    one = main[(main.path == "cross") & (main.arm == main.arm.iloc[0]) & (main.seed == main.seed.iloc[0])]
     rows = [{"method": "noisy", "path": "none", "psnr_db": one.noisy_psnr_db.mean(), "ssim": one.noisy_ssim.mean()}]
     for method, part in classical_rows.groupby("method", sort=False):
         rows.append({"method": method, "path": "single", **part[["psnr_db", "ssim", "detail"]].mean()})
-    for (name, path), part in main.groupby(["config", "path"], sort=False):
+    for (name, path), part in main.groupby(["arm", "path"], sort=False):
         rows.append({"method": name, "path": path, **part[list(PUBLIC)].mean()})
     return pd.DataFrame(rows)
 
@@ -65,31 +65,33 @@ def milestones(histories, floor):
     """Return the cross loss at the document's milestones per configuration, beside its limit and the noise floor."""
     main = histories[histories.sweep == "main"]
     rows = []
-    for name, part in main.groupby("config", sort=False):
+    for name, part in main.groupby("arm", sort=False):
         for epoch, limit in MILESTONES.items():
             found = part[part.epoch == epoch]
             if len(found):
+                train, val, psnr = found[["train_cross", "val_cross", "val_psnr_db"]].mean()
                 rows.append({
-                    "config": name, "epoch": epoch, "train_cross": found.train_cross.mean(), "val_cross": found.val_cross.mean(),
-                    "expected": limit, "noise_floor": floor, "val_psnr_db": found.val_psnr_db.mean(),
+                    "config": name, "epoch": epoch, "train_cross": train, "val_cross": val, "expected": limit,
+                    "noise_floor": floor, "val_psnr_db": psnr,
                 })  # fmt: skip
     return pd.DataFrame(rows)
 
 
+def _points(frame, columns):
+    """Return the means of some columns at every point (sweep, value, config), over seeds and whatever else it has rows for."""
+    grouped = frame.rename(columns={"arm": "config"}).groupby(["sweep", "value", "config"], dropna=False, sort=False)
+    return grouped[columns].mean().assign(seeds=grouped.seed.nunique()).reset_index()
+
+
 def cost_table(costs):
     """Return the costs of every configuration and point of a sweep, averaged over its seeds."""
-    keys = ["sweep", "value", "config"]
-    grouped = costs.groupby(keys, dropna=False, sort=False)
-    means = grouped[[c for c in costs.columns if c not in (*keys, "seed")]].mean()
-    return means.assign(seeds=grouped.seed.nunique()).reset_index()
+    return _points(costs, [c for c in costs.columns if c not in ("sweep", "value", "arm", "seed")])
 
 
-def sweep_table(summaries):
+def sweep_table(scored):
     """Return the mean cross scores of every point of the sweeps (empty where the run has none)."""
-    part = summaries[(summaries.sweep != "main") & (summaries.path == "cross")]
-    columns = ["sweep", "value", "config"]
-    means = part.groupby(columns, sort=False)[[*PUBLIC[:-1], "noisy_psnr_db"]].mean().reset_index()
-    return means.assign(seeds=part.groupby(columns, sort=False).seed.nunique().to_numpy())
+    part = scored[(scored.sweep != "main") & (scored.path == "cross")]
+    return _points(part, [*PUBLIC[:-1], "noisy_psnr_db"])
 
 
 def diagnosis(found):

@@ -1,23 +1,20 @@
 """Prepare, train, evaluate: every result of the study as a long DataFrame."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from lib.data.images import PairedImages, add_noise, noise_floor
 from lib.files import read_json
-from lib.metrics import t_interval
 from lib.models.shared_latent import SharedLatentDenoiser, count_parameters
 from lib.runtime import rank
 from lib.steps import noise2noise as n2n
-from lib.studies.noise2noise.classical import evaluate_classical, tune
-from lib.studies.noise2noise.measure import OUTPUTS, evaluate, outputs
-from lib.studies.noise2noise.recipes import recipe
+from lib.studies.noise2noise.arms import points
+from lib.studies.noise2noise.evaluate import OUTPUTS, evaluate, evaluate_classical, outputs, tune
 
 MILESTONES = {1: 1.0, 10: 0.5, 20: 0.3}  # epoch: what the document expects of the cross loss
 THRESHOLDS = (0.5, 0.3)
-SCORES = ("psnr_db", "ssim", "detail", "l1", "floor", "leak", "copy", "corr_target", "corr_latent", "corr_neighbour")
 
 
 @dataclass(frozen=True)
@@ -32,6 +29,13 @@ class Data:
     def fingerprint(self):
         """The fingerprint of the files."""
         return self.spec.fingerprint
+
+    def described(self):
+        """Return what a report states of the data."""
+        return {
+            "source": self.images.source, "name": self.images.name, "fingerprint": self.fingerprint,
+            "n_train": len(self.parts["train"]), "n_dropped": self.images.n_dropped, "n_test": len(self.parts["test"]),
+        }  # fmt: skip
 
     def table(self):
         """Return slices, z range and object share per part."""
@@ -62,40 +66,6 @@ def prepare(config):
     return Data(*n2n.open_images(spec), spec)
 
 
-def point(config, name, seed, *, sigma=None, latent=None, **weights):
-    """Return the training of configuration `name`; sigma, latent and loss weights may differ from its own."""
-    own = recipe(name)
-    if config.content_kind != "recipe":
-        weights = {"content_kind": config.content_kind} | weights
-    used = own.lasting(config.epochs).reweighted(**weights)
-    return n2n.Point(
-        recipe=replace(used, latent=latent or own.latent, alpha=config.alpha),
-        noise_sigma=config.noise_sigma if sigma is None else sigma,
-        noise_kind=config.noise_kind, augment_sigma=config.augment_sigma, features=tuple(config.features),
-        latent_channels=max(1, round((latent or own.latent) * config.latent_scale)), batch_size=config.batch_size,
-        learning_rate=config.learning_rate, fine_learning_rate=config.stage2_learning_rate, clip=config.clip, schedule=config.schedule, seed=seed,
-    )  # fmt: skip
-
-
-def points(config):
-    """Return every training of a run as rows (sweep, value, config, Point); `sweep` is `main` for the configurations.
-
-    The same training may stand in two sweeps; the run cache trains it once.
-    """
-    seeds = range(config.seed, config.seed + config.n_seeds)
-    rows = [("main", np.nan, name, point(config, name, seed)) for name in config.configs for seed in seeds]
-    for seed in seeds:
-        for sigma in config.sweep_noise:
-            for name in ("original", "pure_noise2noise", *(n for n in config.configs if n == "extreme_denoising")):
-                rows.append(("noise_sigma", sigma, name, point(config, name, seed, sigma=sigma)))
-        for key in ("recon", "content", "edge", "cross"):
-            for value in getattr(config, f"sweep_{key}"):
-                rows.append((key, value, "pure_noise2noise", point(config, "pure_noise2noise", seed, **{key: float(value)})))
-        for latent in config.sweep_latent:
-            rows.append(("latent", latent, "pure_noise2noise", point(config, "pure_noise2noise", seed, latent=latent)))
-    return pd.DataFrame(rows, columns=["sweep", "value", "config", "point"])
-
-
 def train(config, data, runtime):
     """Return the rows of `points` with a column `trained`."""
     rows = points(config)
@@ -103,7 +73,7 @@ def train(config, data, runtime):
     for p in rows.point:
         if p not in done:
             done[p] = train_one(config, p, data, runtime)
-    return rows.assign(seed=[p.seed for p in rows.point], trained=[done[p] for p in rows.point])
+    return rows.assign(trained=[done[p] for p in rows.point])
 
 
 def training(config, p, data):
@@ -123,7 +93,7 @@ def train_one(config, p, data, runtime):
 
 
 def scores(trained, data, runtime):
-    """Return the held-out scores: one row per training, path, domain and slice (columns: measure.evaluate).
+    """Return the held-out scores: one row per training, path, domain and slice, its `unit` (columns: evaluate.evaluate).
 
     The test noise of a seed is the same for all configurations of that seed, so that they can be compared slice by slice.
     """
@@ -131,10 +101,9 @@ def scores(trained, data, runtime):
     for row in trained.itertuples():
         p = row.point
         if p not in found:
-            found[p] = evaluate(
-                row.trained.model, data.parts["test"], p.noise_sigma, p.noise_kind, p.seed, runtime.device
-            )  # fmt: skip
-        frames.append(found[p].assign(sweep=row.sweep, value=row.value, config=row.config, seed=p.seed, sigma=p.noise_sigma))
+            noise = (p.noise_sigma, p.noise_kind, p.seed)
+            found[p] = evaluate(row.trained.model, data.parts["test"], *noise, runtime.device)
+        frames.append(found[p].assign(sweep=row.sweep, value=row.value, arm=row.arm, seed=p.seed, sigma=p.noise_sigma))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -144,31 +113,22 @@ def classical(config, data):
     return evaluate_classical(data.parts["test"], tune(data.parts["val"], *noise), *noise)
 
 
-def summary(scored):
-    """Return mean scores per sweep, value, configuration, path and seed: the unit of all comparisons between seeds."""
-    keys = ["sweep", "value", "config", "path", "seed"]
-    return scored.groupby(keys, dropna=False, sort=False)[[*SCORES, "noisy_psnr_db", "noisy_ssim"]].mean().reset_index()
-
-
 def histories(trained):
     """Return the loss curves: one row per training and epoch."""
     frames = [
-        row.trained.history.assign(sweep=row.sweep, value=row.value, config=row.config, seed=row.seed)
-        for row in trained.itertuples()
+        row.trained.history.assign(sweep=row.sweep, value=row.value, arm=row.arm, seed=row.seed) for row in trained.itertuples()
     ]
     return pd.concat(frames, ignore_index=True)
 
 
 def costs(trained):
-    """Return parameters, seconds, epochs until the cross loss fell below each threshold (NaN: never), and how the curves went."""
+    """Return parameters, seconds, epochs until the cross loss is below each threshold (NaN: never), and how the curves went."""
     rows = []
     for row in trained.itertuples():
         history = row.trained.history
-        reached = {
-            f"epochs_to_{limit}": history.epoch[history.train_cross < limit].min() for limit in THRESHOLDS
-        }  # fmt: skip
+        reached = {f"epochs_to_{limit}": history.epoch[history.train_cross < limit].min() for limit in THRESHOLDS}
         rows.append({
-            "sweep": row.sweep, "value": row.value, "config": row.config, "seed": row.seed,
+            "sweep": row.sweep, "value": row.value, "arm": row.arm, "seed": row.seed,
             "epochs": len(history), "parameters": count_parameters(row.trained.model),
             "latent_channels": row.point.latent_channels, "seconds": row.trained.seconds, **reached,
             "roughness": roughness(history.val_cross), "recon_roughness": roughness(history.val_recon),
@@ -184,28 +144,8 @@ def roughness(losses):
     return float(steps[steps > 0].sum() / fall) if fall > 0 else np.nan
 
 
-def floor_test(scored):
-    """Return per configuration the held-out cross loss, its noise floor, and their difference with a 95% interval.
-
-    The cross loss is the sum over the two domains. The difference is paired over the slices (mean over seeds first), so
-    that the noise itself cancels; a difference below zero means that the outputs contain their targets' noise.
-    """
-    cross = scored[(scored.sweep == "main") & (scored.path == "cross")]
-    per_slice = cross.groupby(["config", "seed", "slice"], sort=False)[["l1", "floor"]].sum()
-    per_slice = per_slice.groupby(["config", "slice"], sort=False).mean().reset_index()
-    rows = []
-    for name, part in per_slice.groupby("config", sort=False):
-        mean, low, high = t_interval(part.l1 - part.floor)
-        side = "below" if high < 0 else "above" if low > 0 else "at"
-        rows.append({
-            "config": name, "cross_loss": part.l1.mean(), "noise_floor": part.floor.mean(), "difference": mean,
-            "low": low, "high": high, "side": side,
-        })  # fmt: skip
-    return pd.DataFrame(rows)
-
-
 def train_floor(config, data):
-    """Return the noise floor of the cross loss on the training images: the line that the training curve cannot cross honestly."""
+    """Return the noise floor of the cross loss on the training images: what the training curve cannot honestly cross."""
     part, rng = data.parts["train"], np.random.default_rng([config.seed, 0])
     floors = [
         noise_floor(add_noise(x, config.noise_sigma, config.noise_kind, rng), x, config.noise_sigma, config.noise_kind)
@@ -215,7 +155,7 @@ def train_floor(config, data):
 
 
 def gallery(trained, config, data, runtime):
-    """Return the images of one test slice: rows (config, domain, kind, image); kind: clean, noisy, output, residual, noise.
+    """Return the images of one test slice: rows (arm, path, domain, kind, image); kind: clean, noisy, output, residual, noise.
 
     The first seed of each configuration of `main`; `noise` is the noise of the target, to lie beside the residual.
     """
@@ -233,14 +173,14 @@ def gallery(trained, config, data, runtime):
             c, x, y = clean[d][i], noisy[d][0], out[name][0]
             images = {"clean": c, "noisy": x, "output": y, "residual": y - c, "noise": x - c}
             rows += [
-                {"config": row.config, "path": path, "domain": d, "kind": kind, "image": np.where(part.mask[i], image, 0)}
+                {"arm": row.arm, "path": path, "domain": d, "kind": kind, "image": np.where(part.mask[i], image, 0)}
                 for kind, image in images.items()
             ]
     return pd.DataFrame(rows)
 
 
 def snapshots(trained, config, data):
-    """Return the cross output of one validation slice by epoch: rows (config, epoch, image), first seed, domain a.
+    """Return the cross output of one validation slice by epoch: rows (arm, epoch, image), first seed, domain a.
 
     Epoch 0 is the clean image, epoch -1 the noisy one that is the target.
     """
@@ -250,7 +190,7 @@ def snapshots(trained, config, data):
     noisy = add_noise(val.a, config.noise_sigma, config.noise_kind, rng)[i]
     rows = []
     for row in trained[(trained.sweep == "main") & (trained.seed == config.seed)].itertuples():
-        rows += [{"config": row.config, "epoch": 0, "image": val.a[i]}, {"config": row.config, "epoch": -1, "image": noisy}]
+        rows += [{"arm": row.arm, "epoch": 0, "image": val.a[i]}, {"arm": row.arm, "epoch": -1, "image": noisy}]
         for epoch, image in sorted(row.trained.snapshots.items()):
-            rows.append({"config": row.config, "epoch": epoch, "image": image[0].astype(np.float32)})
+            rows.append({"arm": row.arm, "epoch": epoch, "image": image[0].astype(np.float32)})
     return pd.DataFrame(rows)

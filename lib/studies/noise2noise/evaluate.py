@@ -1,4 +1,7 @@
-"""What a denoised image is worth, and whether the noise of its target is in it. All inside the object, on NumPy arrays."""
+"""What a denoised image is worth, and whether the noise of its target is in it; classical denoisers, scored alike.
+
+All inside the object, on NumPy arrays.
+"""
 
 from dataclasses import dataclass
 
@@ -7,11 +10,13 @@ import pandas as pd
 import torch
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
+from skimage.restoration import denoise_nl_means, denoise_tv_chambolle, denoise_wavelet
 
 from lib.data.images import add_noise, noise_floor, noisy_median
 from lib.metrics import mse
 
 OUTPUTS = ("cross_a", "cross_b", "same_a", "same_b")
+STRENGTHS = {"NLM": (0.4, 0.6, 0.8, 1.0, 1.2), "TV": (0.5, 0.8, 1.2, 1.8), "wavelet": (0.7, 1.0, 1.4, 2.0)}
 
 
 def psnr_db(clean, image, mask):
@@ -67,9 +72,10 @@ def evaluate(model, images, sigma, kind, seed, device):
     """Return one row per slice, domain and path (cross, same) of the held-out images, under fresh noise.
 
     Columns: psnr_db, ssim, detail, l1 and floor (mean absolute error against the noisy target, and its noise floor),
-    leak (slope on the target's noise), copy, corr_neighbour (residual against itself, one pixel on), corr_target and corr_latent (residual against the noise of the target, and
-    of the image that made the latent; both less the median of the noisy image given the clean one, since Rician noise has
-    a mean that follows the signal), and noisy_psnr_db and noisy_ssim of the noisy image itself.
+    leak (slope on the target's noise), copy, corr_neighbour (residual against itself, one pixel on), corr_target and
+    corr_latent (residual against the noise of the target, and of the image that made the latent; both less the median of the
+    noisy image given the clean one, since Rician noise has a mean that follows the signal), noisy_psnr_db and noisy_ssim of
+    the noisy image itself, and gain_db over it.
     """
     rng = np.random.default_rng([seed, 7])
     clean = {"a": images.a, "b": images.b}
@@ -86,7 +92,7 @@ def evaluate(model, images, sigma, kind, seed, device):
         for path, source in (("cross", other), ("same", domain)):
             name = f"{path}_{domain}"
             for i, mask in enumerate(images.mask):
-                place = {"slice": int(images.z[i]), "domain": domain, "path": path, "floor": float(floor[i])}
+                place = {"unit": int(images.z[i]), "domain": domain, "path": path, "floor": float(floor[i])}
                 change = redrawn[domain][name][i] - base[name][i]
                 rows.append(place | _score(base[name][i], change, sides[domain], sides[source], i, mask))
     return pd.DataFrame(rows)
@@ -96,14 +102,14 @@ def _score(image, change, own, source, i, mask):
     """Return the scores of one output; `change`: what it changed by when its target's noise was drawn anew."""
     c, x = own.clean[i], own.noisy[i]
     whole = image - own.centre[i]
-    residual = whole[mask]
+    residual, psnr, noisy_psnr = whole[mask], psnr_db(c, image, mask), psnr_db(c, x, mask)
     return {
-        "psnr_db": psnr_db(c, image, mask), "ssim": ssim(c, image, mask), "detail": detail(image, c, mask),
+        "psnr_db": psnr, "gain_db": psnr - noisy_psnr, "ssim": ssim(c, image, mask), "detail": detail(image, c, mask),
         "l1": float(np.abs(image - x).mean()), "leak": slope(change[mask], (own.again[i] - x)[mask]),
         "copy": copy_score(image, c, x, mask), "corr_target": correlation(residual, (x - own.centre[i])[mask]),
         "corr_latent": correlation(residual, (source.noisy[i] - source.centre[i])[mask]),
         "corr_neighbour": neighbours(whole, mask),
-        "noisy_psnr_db": psnr_db(c, x, mask), "noisy_ssim": ssim(c, x, mask),
+        "noisy_psnr_db": noisy_psnr, "noisy_ssim": ssim(c, x, mask),
     }  # fmt: skip
 
 
@@ -118,3 +124,41 @@ def outputs(model, noisy_a, noisy_b, device, batch_size=8):
         for name in OUTPUTS:
             found[name].append(out[name][:, 0].float().cpu().numpy())
     return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def denoise(image, method, sigma, strength):
+    """Return one image denoised by NLM, TV or wavelet shrinkage; sigma is known, `strength` multiplies it."""
+    if method == "NLM":
+        return denoise_nl_means(image, patch_size=5, patch_distance=6, h=strength * sigma, sigma=sigma, fast_mode=True)
+    if method == "TV":
+        return denoise_tv_chambolle(image, weight=strength * sigma)
+    if method == "wavelet":
+        return denoise_wavelet(image, sigma=strength * sigma, mode="soft", rescale_sigma=False)
+    raise ValueError(f"classical method {method!r} is unknown: use one of {', '.join(STRENGTHS)}")
+
+
+def tune(images, sigma, kind, seed):
+    """Return {method: strength} with the best mean PSNR on these images, whose clean versions are used: optimistic."""
+    rng = np.random.default_rng([seed, 9])
+    rows = [(c, add_noise(c, sigma, kind, rng), m) for c, m in zip(images.a, images.mask, strict=True)]
+    best = {}
+    for method, strengths in STRENGTHS.items():
+        means = [np.mean([psnr_db(c, denoise(x, method, sigma, s), m) for c, x, m in rows]) for s in strengths]
+        best[method] = strengths[int(np.argmax(means))]
+    return best
+
+
+def evaluate_classical(images, strengths, sigma, kind, seed):
+    """Return one row per method, slice and domain: psnr_db, ssim, detail. One noisy image each: no partner is used.
+
+    The noise is that of `evaluate` at the same seed, so that the rows can be compared slice by slice.
+    """
+    rng, rows = np.random.default_rng([seed, 7]), []
+    for domain in ("a", "b"):
+        clean = getattr(images, domain)
+        for c, x, mask, z in zip(clean, add_noise(clean, sigma, kind, rng), images.mask, images.z, strict=True):
+            for method, strength in strengths.items():
+                y = denoise(x, method, sigma, strength).astype(np.float32)
+                scores = {"psnr_db": psnr_db(c, y, mask), "ssim": ssim(c, y, mask), "detail": detail(y, c, mask)}
+                rows.append({"method": method, "strength": strength, "unit": int(z), "domain": domain, **scores})
+    return pd.DataFrame(rows)
