@@ -20,7 +20,7 @@ from lib.probes import fit_ridge
 from lib.steps.vit import model_config
 from lib.studies.vit_scaling.checks import seen
 from lib.studies.vit_scaling.config import VitScalingConfig, vit_settings
-from lib.studies.vit_scaling.points import fingerprint
+from lib.studies.vit_scaling.points import MODELS, fingerprint
 from lib.studies.vit_scaling.results import Results
 
 COVERAGE = (0.5, 0.683, 0.9, 0.954)
@@ -130,7 +130,9 @@ def public_scaling(told: Mapping[str, Mapping[int, float]], ladder: pd.DataFrame
         own[["model", "n_train", "r2"]], "outer", ["model", "n_train"], suffixes=("_told", "_own")
     )
     both = both.rename(columns={"r2_told": "reported_public", "r2_own": "this_run"})
-    return both.sort_values(["model", "n_train"], ascending=[False, True], ignore_index=True)
+    return both.sort_values(
+        ["model", "n_train"], key=lambda c: c.map(MODELS.index) if c.name == "model" else c, ignore_index=True
+    )
 
 
 def epoch_table(
