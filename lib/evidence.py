@@ -194,11 +194,11 @@ def at_epoch(history: pd.DataFrame, arm: Any, column: str, epoch: int = -1, *, p
     return replace(interval(each), seeds=len(each))
 
 
-def too_short(epochs: int, needed: int) -> Measured:
+def too_short(epochs: int, needed: int, parameter: str = "epochs") -> Measured:
     """Return why a claim on later epochs is not tested."""
     return why_not(
-        f"本次运行只训练了 {epochs} 轮，需要 {needed} 轮（参数 `epochs`）。",
-        f"This run trains for {epochs} epochs; it takes {needed} (parameter `epochs`).",
+        f"本次运行只训练了 {epochs} 轮，需要 {needed} 轮（参数 `{parameter}`）。",
+        f"This run trains for {epochs} epochs; it takes {needed} (parameter `{parameter}`).",
     )
 
 

@@ -150,3 +150,8 @@ def test_arms_stand_once_and_are_chosen_by_name():
         chosen(known, ["c"])
     with pytest.raises(ValueError, match="'a' stands twice"):
         table([Arm("a"), Arm("a")])
+
+
+def test_a_training_that_is_too_short_names_the_parameter_that_sets_its_length():
+    assert "(parameter `epochs`)" in evidence.too_short(2, 3).why["en"]
+    assert "（参数 `arm_epochs`）" in evidence.too_short(2, 3, "arm_epochs").why["zh"]

@@ -25,10 +25,10 @@ from lib.steps import vit
 from lib.steps.baselines import gathered, ridge_path
 from lib.steps.splits import open_sets
 from lib.studies import vit_scaling
-from lib.studies.vit_scaling import VitScalingConfig, arms, beside, claims, evaluate, flux_error, histories
+from lib.studies.vit_scaling import VitScalingConfig, checks, measures, points, tables, vit_settings
 from lib.studies.vit_scaling import __main__ as command
 from lib.studies.vit_scaling.__main__ import main
-from lib.studies.vit_scaling.config import points, vit_settings
+from lib.studies.vit_scaling.answer import passes
 from lib.studies.vit_scaling.points import Sweep, splits
 
 CPU = torch.device("cpu")
@@ -75,17 +75,27 @@ def test_contradicting_parameters_are_sentences():
 def test_an_arm_changes_one_factor_and_run_2_three():
     config = VitScalingConfig()
     base = asdict(vit_settings(config))
-    for arm, change in vit_scaling.ARMS.items():
+    for arm, row in vit_scaling.ARMS.items():
+        change = row.changes
         changes = {name: value for name, value in change.items() if name != "precision"}
         changed = {key for key, value in asdict(vit_settings(config, **changes)).items() if value != base[key]}
         assert len(changed) + len(change) - len(changes) <= {"run_2": 3, "minmax_l1": 2}.get(arm, 1), arm
-    assert {p.arm for p in points(config) if p.group == "ablation"} == {"run_1", *config.ablations}
+    assert {p.name for p in points(config) if p.group == "ablation"} == {"run_1", *config.ablations}
+
+
+def test_seeds_belong_to_their_arm_whatever_else_a_run_trains():
+    few = VitScalingConfig(repeats=3)
+    more = VitScalingConfig(repeats=3, ablations=[*few.ablations, "clip_off"], noise_levels=[0.5, *few.noise_levels])
+    seeds = [{(p.name, p.seed) for p in points(config)} for config in (few, more)]
+    assert seeds[0] < seeds[1]
+    assert {seed for name, seed in seeds[0] if name == "vit_fixed_512"} == {42, 43, 44}
+    assert {seed for name, seed in seeds[0] if name == "lightgbm_fixed_512"} == {42}
 
 
 def test_every_model_is_trained_under_both_protocols_on_the_same_rows(config):
     ladder = [p for p in points(config) if p.group == "ladder"]
     for protocol, sizes in (("fixed", config.sizes), ("fresh", config.fresh_sizes)):
-        assert {(p.model, p.n_train) for p in ladder if p.protocol == protocol} == {
+        assert {(p.changes["model"], p.changes["n_train"]) for p in ladder if p.changes["protocol"] == protocol} == {
             (model, n) for model in ("vit", "lightgbm", "ridge") for n in sizes
         }
 
@@ -150,11 +160,12 @@ def test_a_killed_point_resumes_to_the_numbers_of_an_undisturbed_one(config, tmp
 
 def test_precision_and_seed_of_an_arm_are_part_of_its_cache_key(config):
     sweep = Sweep(config, vit_scaling.start(config))
-    point = next(p for p in sweep.points if p.model == "vit")
+    point = next(p for p in sweep.points if p.changes["model"] == "vit")
     train, *given = sweep.call(point)
-    for other in (replace(point, precision="bf16-mixed"), replace(point, seed=point.seed + 1)):
+    half = replace(point, changes=point.changes | {"precision": "bf16-mixed"})
+    for other in (half, replace(point, seed=point.seed + 1)):
         assert train.folder(*sweep.call(other)[1:]) != train.folder(*given)
-    assert train.folder(*sweep.call(replace(point, arm="other"))[1:]) == train.folder(*given)
+    assert train.folder(*sweep.call(replace(point, name="other", group="other"))[1:]) == train.folder(*given)
 
 
 def test_a_file_with_too_few_rows_is_told_before_anything_is_trained(config, results, tmp_path):
@@ -175,51 +186,80 @@ def test_a_file_with_too_few_rows_is_told_before_anything_is_trained(config, res
 
 
 def test_results_hold_every_table_with_finite_scores(results):
-    ladder = results.ladder()
+    ladder = results.group("ladder")
     assert np.isfinite(ladder[["r2", "low", "high", "mae_dex", "gap"]]).all().all()
     assert (ladder.low <= ladder.r2).all()
     assert (ladder.high >= ladder.r2).all()
-    vit = results.chosen("ladder", model="vit", n_train=256, protocol="fixed")[0]
-    best = results.ladder().query("model != 'vit' and n_train == 256").r2
-    assert best.min() > 0.5
+    vit = results.curve()[256]
+    assert ladder.query("model != 'vit' and n_train == 256").r2.min() > 0.5
     assert float(metrics.r2(results.truth, results.pred(vit))) == pytest.approx(results.row(vit)["r2"])
-    assert set(results.ablation_table().arm) == {"run_1", "run_2", "sigma_head"}
+    assert set(results.arms().arm) == {"run_1", "run_2", "sigma_head"}
     assert set(results.searches().model) == {"lightgbm", "ridge"}
-    assert set(results.scaling_table().model) == {"vit", "lightgbm", "ridge"}
-    assert set(results.history().arm) == {"run_1", "run_2", "fresh"}
-    assert evaluate.calibration(results).raw.between(0, 1).all()
-    assert len(evaluate.attention(results, vit)) == len(results.sets.wave) // 32
-    assert flux_error.bootstrap_spearman(results, results.largest()["ridge"])["low"] > 0
+    assert set(results.slopes().model) == {"vit", "lightgbm", "ridge"}
+    assert set(results.history("run_1", "run_2", "fresh").arm) == {"run_1", "run_2", "fresh"}
+    assert results.course().arm.unique() == ["fresh"]
+    assert tables.calibration(results).raw.between(0, 1).all()
+    assert len(tables.attention(results, vit)) == len(results.sets.wave) // 32
+    assert checks.flux_error_correlation(results, results.largest()["ridge"]).low > 0
+
+
+def test_the_long_frame_holds_every_prediction_once(results):
+    preds = results.preds
+    assert not preds.duplicated(["arm", "seed", "unit"]).any()
+    assert len(preds) == len(results.points) * len(results.truth)
+    one = preds[preds.arm == "ridge_fixed_64"]
+    assert one.pred.to_numpy() == pytest.approx(results.pred(results.curve("ridge")[64]))
+    assert (one.truth == results.truth).all()
 
 
 def test_claims_are_judged_by_paired_differences(results):
-    assert arms.arm_gain(results, "loss_huber") is None
-    run_2 = arms.arm_gain(results, "run_2")
-    table = results.ablation_table().set_index("arm")
-    assert run_2["value"] == pytest.approx(table.gain["run_2"])
-    assert run_2["low"] <= run_2["value"] <= run_2["high"]
-    assert claims.augmentation_gain(results)["n"] == 256
-    assert arms.weakest_tokenizer(results) is None
-    assert arms.precision_ratio(results, "peak_mib") is None
-    assert arms.best_gain(results, "depth_double", "width_double") is None
-    assert arms.best_gain(results, "loss_huber", "run_2") == run_2 | {"arm": "run_2"}
-    ladder = results.ladder()
-    gaps = ladder[(ladder.model == "vit") & (ladder.protocol == "fixed")].sort_values("n_train").gap.tolist()
-    assert claims.gap_shrinks(ladder)["value"] == pytest.approx(gaps[0] - gaps[-1])
-    assert claims.gap_of_protocols(ladder)["n"] == 256
-    told = beside.public_scaling({"vit": {256: 0.1, 50000: 0.4}}, ladder).set_index(["model", "n_train"])
-    assert told.this_run["vit", 256] == pytest.approx(
-        results.row(results.chosen("ladder", model="vit", protocol="fixed", n_train=256)[0])["r2"]
+    assert measures.gain(results, "loss_huber").why
+    run_2 = measures.gain(results, "run_2")
+    table = results.arms().set_index("arm")
+    assert run_2.value == pytest.approx(table.gain["run_2"])
+    assert run_2.low <= run_2.value <= run_2.high
+    ends = metrics.bootstrap_difference(
+        metrics.r2, results.truth, *(results.pred(results.arm(n)) for n in ("run_2", "run_1")), **results.draws
     )
+    assert (run_2.low, run_2.high) == pytest.approx(ends)
+    assert measures.fresh_gain(results).facts["n"] == 256
+    assert measures.weakest(measures.r2_of(results, "run_1"), measures.r2_of(results, "tokenizer_sw")).why
+    assert checks.precision_ratio(results, "peak_mib").why
+    assert measures.best_gain(results, "depth_double", "width_double").why
+    assert measures.best_gain(results, "loss_huber", "run_2").value == run_2.value
+
+
+def test_the_gap_between_training_and_test_is_compared_over_the_ladder(results):
+    gaps = [results.row(point)["gap"] for _, point in sorted(results.curve().items())]
+    assert measures.gap_shrinks(results).value == pytest.approx(gaps[0] - gaps[-1])
+    closer = measures.fresh_closes_the_gap(results)
+    assert (closer.value, closer.facts["n"]) == (pytest.approx(gaps[-1] - results.row(results.documented())["gap"]), 256)
+    assert measures.overfit(results).value == pytest.approx(results.row(results.documented())["gap"])
+    assert measures.overfit(results).low is None
+
+
+def test_reported_figures_stand_beside_this_runs(results):
+    told = tables.public_scaling({"vit": {256: 0.1, 50000: 0.4}}, results.group("ladder"))
+    assert list(told.model.unique()) == ["vit", "lightgbm", "ridge"]
+    told = told.set_index(["model", "n_train"])
+    assert told.this_run["vit", 256] == pytest.approx(results.row(results.curve()[256])["r2"])
     assert np.isnan(told.this_run["vit", 50000])
     assert np.isnan(told.reported_public["ridge", 256])
-    epochs = beside.epoch_table(
-        results.history(), results.label_std, {"run_1": [[0, 0, 1, 1]], "run_2": [[0, None, None, 0.85]]}
-    )
+    history = results.history("run_1", "run_2", "fresh")
+    epochs = tables.epoch_table(history, results.label_std, {"run_1": [[0, 0, 1, 1]], "run_2": [[0, None, None, 0.85]]})
     assert list(epochs.arm.unique()) == ["reported_run_1", "reported_run_2", "run_1", "run_2", "fresh"]
-    recipe = beside.recipe(results.config, len(results.sets.wave)).set_index("setting")
+    recipe = tables.recipe(results.config, len(results.sets.wave)).set_index("setting")
     assert recipe.reported["patch_size"] == "16"
     assert recipe.this_run["patch_size"] == "32"
+
+
+def test_the_answer_says_growth_reach_ceiling_and_crossing(results):
+    said, brief = (text(results, 0.8)["en"] for text in (vit_scaling.answer, vit_scaling.short))
+    row = results.row(results.largest()["vit"])
+    assert f"{measures.slope(results).value:+.3f} per tenfold" in said
+    assert said.endswith(brief)
+    assert f"{row.r2 / 0.8:.0%}" in brief
+    assert "ceiling" not in vit_scaling.short(results, float("nan"))["en"]
 
 
 @pytest.mark.parametrize(
@@ -227,82 +267,56 @@ def test_claims_are_judged_by_paired_differences(results):
     [(None, "does not pass"), (100.0, "above LightGBM at every size"), (5209.4, "from about 5,200 spectra")],
 )
 def test_the_answer_follows_the_crossing(crossing, words):
-    top = {"n_train": 16000, "r2": 0.5}
-    said = vit_scaling.words.answer(top, 0.4, {"value": 0.3}, 0.8, crossing, 100)["en"]
-    assert words in said
-    assert "62%" in said
-    assert "+0.300" in said
-    assert "ceiling" not in vit_scaling.words.answer(top, 0.4, None, float("nan"), crossing, 100)["en"]
-
-
-def test_what_a_training_still_gains_is_counted_from_a_share_of_its_epochs():
-    epochs = pd.DataFrame({"arm": "run_1", "val_r2": [0.0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.52]})
-    assert histories.rise_from(epochs, 0.48) == {"value": pytest.approx(0.22), "since": 4, "epochs": 8}
-    assert histories.rise_from(epochs[:1], 0.48) is None
-
-
-def test_the_smallest_step_sees_a_fall_of_r2_and_a_rise_of_the_loss():
-    epochs = pd.DataFrame({"val_r2": [0.0, 0.3, 0.4], "train_loss": [1.0, 0.7, 0.6]})
-    assert histories.smallest_step(epochs)["value"] == pytest.approx(0.1)
-    assert histories.smallest_step(epochs.assign(val_r2=[0.0, 0.3, 0.25]))["value"] == pytest.approx(-0.05)
-    assert histories.smallest_step(epochs.assign(train_loss=[1.0, 0.7, 0.9]))["value"] == pytest.approx(-0.2)
-    assert histories.smallest_step(epochs[:1]) is None
-
-
-def test_an_unsteady_training_has_the_larger_spread():
-    smooth, rough = np.linspace(0.1, 0.8, 8), np.array([0.1, 0.4, 0.2, 0.5, 0.4, 0.7, 0.5, 0.9])
-    frames = [pd.DataFrame({"arm": arm, "val_r2": r2}) for arm, r2 in (("run_1", smooth), ("rate_constant", rough))]
-    history = pd.concat(frames, ignore_index=True)
-    steps = histories.step_spread(history, "rate_constant")
-    assert (steps["value"], steps["others"]) == (pytest.approx(np.diff(rough).std()), pytest.approx(0))
-    assert histories.late_spread(history, "rate_constant")["value"] == pytest.approx(0.2 - 0.05)
-    assert histories.step_spread(history, "norm_minmax") is None
-    assert histories.late_spread(history[history.arm == "run_1"], "rate_constant") is None
-    assert len(histories.of_arm(history, "fresh", "run_1")) == 8
-
-
-def test_attention_on_features_is_read_at_the_patches_that_hold_them():
-    frame = pd.DataFrame({"wave_aa": [10.0, 20.0, 30.0] * 2, "layer": [1] * 3 + [2] * 3, "attention": [1, 3, 1, 1, 1, 1]})
-    found = claims.attention_ratio(frame, [("a", 18.0), ("b", 23.0)])
-    assert found == {"value": pytest.approx(2), "patches": 1, "of": 3}
-    assert claims.attention_ratio(frame, []) is None
-    assert claims.attention_ratio(frame, [("a", w) for w in (10, 20, 30)]) is None
+    assert words in passes(crossing, 100)["en"]
 
 
 def test_claims_on_noise_and_on_the_ladder_follow_the_predictions(results):
-    assert claims.redrawn(results)["value"] == 0
-    assert arms.tokenizer_difference(results)["value"] < 1e-9
-    assert arms.outside_labels(results, "norm_minmax") is None
-    assert 0 <= arms.outside_labels(results, "run_2")["value"] <= 1
-    assert arms.pooling_gain(results, "mean") is None
-    assert arms.suited_losses(results) is None
-    assert flux_error.with_flux(results) is None  # sigma is the reference star's
-    assert flux_error.by_flux_error(results, results.documented()).n.sum() == len(results.truth)
-    assert claims.doubling_gain(results) is None
-    assert claims.noise_training_gain(results) is None
-    assert (results.documented().protocol, results.documented().n_train) == ("fresh", 256)
-    least = claims.smallest_gain(results)
-    vit, trees = (results.chosen("ladder", model=m, n_train=64)[0] for m in ("vit", "lightgbm"))
-    assert least["value"] == pytest.approx(results.row(vit)["r2"] - results.row(trees)["r2"])
+    assert checks.redrawn(results).value == 0
+    assert checks.tokenizer_difference(results).value < 1e-9
+    assert checks.outside_labels(results, "norm_minmax").why
+    assert 0 <= checks.outside_labels(results, "run_2").value <= 1
+    assert measures.pooling_gain(results, "mean").why
+    assert checks.sigma_follows_flux(results).why  # sigma is the reference star's
+    assert checks.by_flux_error(results, results.documented()).n.sum() == len(results.truth)
+    assert measures.doubling_gain(results, 1_000_000).why
+    assert measures.noise_training_gain(results).why
+    documented = results.documented().changes
+    assert (documented["protocol"], documented["n_train"]) == ("fresh", 256)
+    assert results.config.documented_epochs == documented["epochs"]
+    vit, trees = (results.curve(model)[64] for model in ("vit", "lightgbm"))
+    assert measures.lead(results, smallest=True).value == pytest.approx(results.row(vit)["r2"] - results.row(trees)["r2"])
     assert results.applied(vit) == pytest.approx(results.pred(vit), abs=1e-5)
 
 
+def test_key_numbers_are_those_of_the_largest_size(results):
+    facts = tables.key_numbers(results, float("nan"))
+    assert facts["r2"] == results.row(results.largest()["vit"])["r2"]
+    assert (facts["ceiling"], facts["efficiency"]) == (None, None)
+    assert 0 < facts["ceiling_3"] < 1
+    assert facts["parameters_document"] > 4_000_000
+    assert facts["mae_dex"] / facts["mae_normalized"] == pytest.approx(facts["label_std"])
+
+
 def test_ceiling_bounds_the_models_and_falls_with_noise(results):
-    bins = evaluate.by_snr(results, results.largest(), bins=3)
+    bins = tables.by_snr(results, results.largest(), bins=3)
     assert (bins.low < bins.ceiling).all()
     assert bins.drop_duplicates("bin").ceiling.is_monotonic_increasing
-    assert 0 < evaluate.ceiling_of(results) < 1
+    assert 0 < tables.ceiling_of(results) < 1
 
 
 def test_r2_is_invariant_under_label_normalisation_and_mae_is_not(results):
-    table = evaluate.linear_invariance(results, results.largest()["ridge"]).set_index("space")
+    table = tables.linear_invariance(results, results.largest()["ridge"]).set_index("space")
     assert table.r2.to_numpy() == pytest.approx(np.full(3, table.r2["dex"]), abs=1e-12)
     assert table.mae["standard"] * table.unit["standard"] == pytest.approx(table.mae["dex"])
     assert table.mae["minmax"] < table.mae["standard"] < table.mae["dex"]
+    assert checks.r2_moved(table).value < 1e-12
+    units = checks.dex_per_unit(results, results.largest()["ridge"])
+    assert units.value == pytest.approx(results.label_std - 1)
+    assert units.facts["dex"] / units.facts["norm"] == pytest.approx(units.facts["std"])
 
 
 def test_predict_command_writes_one_row_per_spectrum_in_order(results, tmp_path):
-    point = results.chosen("ablation", arm="sigma_head")[0]
+    point = results.arm("sigma_head")
     (tmp_path / "model").mkdir()
     vit_scaling.publish(results, point, tmp_path / "model")
     assert not list((tmp_path / "model").glob("*.pt"))
@@ -344,8 +358,8 @@ def test_users_files_train_through_the_same_points(config, results, tmp_path):
     changes |= {"ablations": [], "fresh_sizes": [], "fresh_epochs": [], "grid_path": "", "sizes": [128, 256]}
     user = VitScalingConfig.checked(config.model_dump() | changes)
     found = vit_scaling.run(user, vit_scaling.start(user))
-    assert found.ladder().query("model == 'ridge'").r2.min() > 0.5
-    assert np.isnan(evaluate.ceiling_of(found))
+    assert found.group("ladder").query("model == 'ridge'").r2.min() > 0.5
+    assert np.isnan(tables.ceiling_of(found))
     assert len(found.sets.wave) % 32 == 0
     with pytest.raises(ValueError, match=r"absent\.h5"):
         Sweep(user.model_copy(update={"val_path": "absent.h5"}), vit_scaling.start(user))
@@ -356,8 +370,8 @@ def test_shares_cover_every_distinct_training_once(config):
     shares = [sweep.share(k, 3) for k in (1, 2, 3)]
     together = [i for share in shares for i in share]
     assert len(together) == len(set(together))
-    keys = {json.dumps(p.key(), sort_keys=True) for p in sweep.points}
-    assert {json.dumps(sweep.points[i].key(), sort_keys=True) for i in together} == keys
+    keys = {(json.dumps(p.changes, sort_keys=True), p.seed) for p in sweep.points}
+    assert {(json.dumps(sweep.points[i].changes, sort_keys=True), sweep.points[i].seed) for i in together} == keys
     with pytest.raises(ValueError, match="K should lie"):
         command._part("4/3")
 

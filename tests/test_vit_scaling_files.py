@@ -60,7 +60,7 @@ def test_every_read_mode_trains_the_same_network(config, grid, tmp_path, monkeyp
         user = users_config(config, SpectralGrid.load(grid), tmp_path, data_mode=mode)
         sweep = Sweep(user, vit_scaling.start(user))
         assert sweep.sets().train.mode == mode
-        vit = next(i for i, p in enumerate(sweep.points) if p.model == "vit")
+        vit = next(i for i, p in enumerate(sweep.points) if p.changes["model"] == "vit")
         found[mode] = load_file(sweep.run([vit])[0] / "predictions.safetensors")
     for mode in ("device", "stream"):
         for part, values in found["memory"].items():

@@ -40,10 +40,11 @@ class Report:
         header: dict[str, str] | None = None,
     ) -> None:
         self.ledger: dict[str, ledger.Claim] = {}
+        self.words = ledger.Ledger.model_construct()
         if title is None or question is None or header is None:
             found = ledger.load(config.study)
             title, question = found.title.fill(), found.question.fill()
-            header, self.ledger = found.headed(config), found.claims
+            header, self.ledger, self.words = found.headed(config), found.claims, found
         missing = [k for k in HEADER if k not in header]
         if missing:
             raise ValueError(f"The header of a report lacks {missing}.")
@@ -70,19 +71,19 @@ class Report:
 
     def describe_data(self, *, source: str, name: str, fingerprint: str, n_train: int, n_dropped: int, **more: Any) -> None:
         """State where the data came from; `source` is embedded, csv, hdf5, ...; `label=pair(...)` is what a page calls them."""
-        self.data = {
-            "source": source,
-            "name": name,
-            "fingerprint": fingerprint,
-            "n_train": n_train,
-            "n_dropped": n_dropped,
-            **more,
-        }
+        counted = {"n_train": n_train, "n_dropped": n_dropped}
+        self.data = {"source": source, "name": name, "fingerprint": fingerprint, **counted, **more}
 
     def text(self, zh: str, en: str, **facts: Any) -> None:
         """Show a paragraph (markdown) with numbers of this run."""
         both = pair(zh, en, **facts)
         display.emit("text", both | {"facts": sorted(facts)}, f"{both['zh']}\n\n{both['en']}")
+
+    def say(self, name: str, **facts: Any) -> None:
+        """Show a paragraph of the ledger with numbers of this run; nothing where the run has none for it."""
+        if facts:
+            both = self.words.text(name, facts)
+            display.emit("text", both | {"facts": sorted(facts)}, f"{both['zh']}\n\n{both['en']}")
 
     def hypothesis(self, name: str, /, zh: str, en: str, *, key: bool = False, group: str = "", **facts: Any) -> None:
         """Declare a claim to be judged later; `finish` refuses one without a verdict.
@@ -95,25 +96,24 @@ class Report:
         display.emit("text", both | {"facts": sorted(facts)}, f"{both['zh']}\n\n{both['en']}")
 
     def table(
-        self, name: str, frame: pd.DataFrame, zh: str, en: str, *, source: Callable | None = None, digits: int = 4, **facts: Any
-    ) -> None:
-        """Show a table and write it to tables/<name>.csv; columns are keys of the glossary, `source` is what computed it."""
+        self, name: str, frame: pd.DataFrame, zh: str = "", en: str = "", *, source: Callable | None = None, digits: int = 4,
+        **facts: Any,
+    ) -> None:  # fmt: skip
+        """Show a table and write it to tables/<name>.csv; columns are keys of the glossary, `source` is what computed it.
+
+        zh, en  its caption (left out, here and in `figure`: the ledger's text `tab-<name>` or `fig-<name>`)
+        """
         payload = display.table_payload(frame, digits)
         plain = frame.map(lambda v: v["en"] if isinstance(v, dict) else v)
         write_csv(self.staging / "tables" / f"{name}.csv", plain)
         self.tables[name] = f"tables/{name}.csv"
-        caption = pair(zh, en, **facts)
         self.shown = f"tab-{name}"
-        extra = {
-            "id": self.shown,
-            "caption": caption,
-            "file": self.tables[name],
-            "origin": dotted(source),
-            "facts": sorted(facts),
-        }
+        caption = pair(zh, en, **facts) if zh else self.words.text(self.shown, facts)
+        extra = {"id": self.shown, "caption": caption, "file": self.tables[name], "origin": dotted(source)}
+        extra["facts"] = sorted(facts)
         display.emit("table", payload | extra, f"{caption['zh']} / {caption['en']}\n\n{display.table_markdown(payload)}")
 
-    def figure(self, name: str, drawn: Any, zh: str, en: str, *, alt: Pair | None = None, **facts: Any) -> None:
+    def figure(self, name: str, drawn: Any, zh: str = "", en: str = "", *, alt: Pair | None = None, **facts: Any) -> None:
         """Show a figure (Axes, array of Axes, Figure or seaborn grid) and write it to figures/<name>.png."""
         import matplotlib.pyplot as plt
 
@@ -123,8 +123,8 @@ class Report:
         with naming(file):
             file.write_bytes(image)
         self.figures[name] = f"figures/{name}.png"
-        caption = pair(zh, en, **facts)
         self.shown = f"fig-{name}"
+        caption = pair(zh, en, **facts) if zh else self.words.text(self.shown, facts)
         payload = {"id": self.shown, "caption": caption, "alt": alt or display.describe(figure), "file": self.figures[name]}
         payload["facts"] = sorted(facts)
         plt.close(figure)
@@ -149,14 +149,15 @@ class Report:
     def _verdict(self, name: str, found: Measured) -> str:
         self._open(name)
         claim = self.ledger[name]
+        criterion = claim.criterion_of(self.config)
         if found.value is None:
             verdict, said = "not_tested", {"why_not": found.why["en"], "why_not_zh": found.why["zh"], "text": found.why}
         else:
-            verdict = claim.criterion.verdict(found.value, found.low, found.high)
+            verdict = criterion.verdict(found.value, found.low, found.high)
             said = {"why_not": None, "text": ledger.spoken(claim, verdict, found, self.config)}
         used = sorted(set().union(*(fields(said.en) for said in map(claim.sentence, ledger.VERDICTS))))
         self._judge(
-            name, used, metric=claim.metric, value=found.value, low=found.low, high=found.high, criterion=claim.criterion,
+            name, used, metric=claim.metric, value=found.value, low=found.low, high=found.high, criterion=criterion,
             verdict=verdict, reported_as=claim.reported, anchor=f"#{claim.at or self.shown}", source=found.source,
             seeds=found.seeds, tool=found.tool, **said,
         )  # fmt: skip
@@ -173,6 +174,12 @@ class Report:
             "reported": None if reported_as is None else reported(reported_as),
             "reported_source": None if reported_as is None else reported_source(reported_as),
         }  # fmt: skip
+
+    def key_numbers(self, function: Callable[..., dict[str, Any]], *given: Any) -> None:
+        """Record the key numbers that a function returns by name, with the ledger's words: zh, en, unit and reported figure."""
+        for name, value in function(*given).items():
+            said = self.words.fact(name)
+            self.fact(name, value, said.zh, said.en, unit=said.unit, reported_as=said.reported, source=function)
 
     def claim(
         self, name: str, /, *, metric: str, value: float | None, criterion: Criterion, low: float | None = None,
@@ -263,15 +270,8 @@ class Report:
             raise ValueError(f"Claim '{name}' is judged twice.")
 
     def _judge(
-        self,
-        name: str,
-        used: list[str],
-        *,
-        criterion: Criterion,
-        reported_as: str | None,
-        source: Callable | None,
-        **fields: Any,
-    ) -> None:
+        self, name: str, used: list[str], *, criterion: Criterion, reported_as: str | None, source: Callable | None, **fields: Any
+    ) -> None:  # fmt: skip
         claim = {
             "id": name, **self.hypotheses[name], **self.marks[name], **fields, "criterion": criterion.as_dict(),
             "source": dotted(source), "reported": None if reported_as is None else reported(reported_as),

@@ -7,7 +7,7 @@ claims:
   H3:
     zh: 分段均值优于全局平均。
     en: Segment means beat the global mean.
-    holds: "> 0"                     # ">= 0.5, refuted < 0.4", "within 0.02"; a number may be a path of reported.yaml
+    holds: "> 0"                     # ">= 0.5, refuted < 0.4", "within 0.02"; a number may be a path of reported.yaml, or config.name
     metric: delta_r2                 # a key of sentences.yaml, which says the result where `says` does not
     group: pooling                   # a term of the glossary
     key: true                        # one of the conclusions that the document itself draws
@@ -15,6 +15,10 @@ claims:
     facts: {epoch: 20}               # numbers of the texts; also `reported.path` and `config.name`
     says: {supported: {zh: ..., en: ...}}   # or one {zh, en} for all three verdicts, or another key of sentences.yaml
     at: tab-costs                    # what decides it, if not the last figure or table shown
+texts:                                       # what a figure, a table or a paragraph says, by its name
+  fig-scaling: {zh: ..., en: ...}
+facts:                                       # key numbers
+  r2: {zh: ..., en: ..., unit: dex, reported: mlp_head.test_r2}
 contradictions:
   - {zh: ..., en: ..., facts: {...}, claims: [H3]}
 """
@@ -66,15 +70,19 @@ class Claim(BaseModel):
 
     @property
     def criterion(self) -> Criterion:
-        """The one place where the threshold stands."""
+        """The one place where the threshold stands (zero where it is a parameter and there is no config to read it from)."""
+        return self.criterion_of(None)
+
+    def criterion_of(self, config: Any) -> Criterion:
+        """Return the criterion of a run: a threshold is a number, a figure of reported.yaml or a parameter."""
         found = HOLDS.fullmatch(self.holds)
         if found is None:
             raise ValueError(
                 f"it holds {self.holds!r}, which should read like '>= 0.5', '> 0, refuted < -0.1' or 'within 0.02'"
             )
         direction = {">": "gt", "<": "lt", "w": "within"}[found["sign"][0]]
-        refute = None if found["refute"] is None else _number(found["refute"])
-        return Criterion(direction, _number(found["at"]), refute)
+        refute = None if found["refute"] is None else _number(found["refute"], config)
+        return Criterion(direction, _number(found["at"], config), refute)
 
     def text(self, config: Any) -> Pair:
         """Return the claim in both languages, with its facts filled in."""
@@ -82,7 +90,7 @@ class Claim(BaseModel):
 
     def known(self, config: Any) -> dict[str, Any]:
         """Return the facts of its texts: typed ones, those of reported.yaml and of the parameters, and the threshold."""
-        return {k: _fact(v, config) for k, v in self.facts.items()} | {"threshold": self.criterion.threshold}
+        return {k: _fact(v, config) for k, v in self.facts.items()} | {"threshold": self.criterion_of(config).threshold}
 
     @property
     def default(self) -> str:
@@ -95,19 +103,40 @@ class Claim(BaseModel):
         return own or Said(**{lang: sentences()[self.default][lang] for lang in ("zh", "en")})
 
 
+class Fact(Said):
+    """What a key number is, its unit, and the figure of reported.yaml that stands beside it."""
+
+    unit: str = ""
+    reported: str | None = None
+
+
 class Ledger(BaseModel):
-    """Title, question, header, claims by id, and contradictions of a study."""
+    """Title, question, header, claims by id, other texts and key numbers by name, and contradictions of a study."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     title: Said
     question: Said
     header: dict[str, str]
     claims: dict[str, Claim]
+    texts: dict[str, Said] = {}
+    facts: dict[str, Fact] = {}
     contradictions: list[dict[str, Any]] = []
 
     def headed(self, config: Any) -> dict[str, str]:
         """Return the header with the parameters and reported figures that it names."""
         return {name: str(_fact(value, config)) for name, value in self.header.items()}
+
+    def text(self, name: str, facts: dict[str, Any]) -> Pair:
+        """Return a text with the facts that it uses."""
+        if name not in self.texts:
+            raise ValueError(f"The ledger has no text '{name}'; its texts are {sorted(self.texts)}.")
+        return self.texts[name].fill(**facts)
+
+    def fact(self, name: str) -> Fact:
+        """Return what a key number is."""
+        if name not in self.facts:
+            raise ValueError(f"The ledger has no fact '{name}'; its facts are {sorted(self.facts)}.")
+        return self.facts[name]
 
 
 @cache
@@ -119,11 +148,12 @@ def load(study: str, folder: Path | None = None) -> Ledger:
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
-    for key, claim in found.claims.items():
-        try:
-            _check(claim)
-        except (ValueError, KeyError) as error:
-            raise ValueError(f"{file}: claim {key}: {str(error).strip(chr(39))}.") from None
+    for kind, entries in (("claim", found.claims), ("text", found.texts), ("fact", found.facts)):
+        for key, entry in entries.items():
+            try:
+                _check(entry) if isinstance(entry, Claim) else _check_text(entry)
+            except (ValueError, KeyError) as error:
+                raise ValueError(f"{file}: {kind} {key}: {str(error).strip(chr(39))}.") from None
     return found
 
 
@@ -142,10 +172,13 @@ def interval(measured: Any, spec: str) -> Pair:
 
 
 def spoken(claim: Claim, verdict: str, measured: Any, config: Any) -> Pair:
-    """Return the sentence of a verdict with the run's numbers; every verdict's sentence is filled, so that none can be broken."""
+    """Return the sentence of a verdict with the run's numbers; facts that are terms of the glossary are said in both languages.
+
+    Every verdict's sentence is filled, so that none can be broken.
+    """
     spec = sentences().get(claim.default, {}).get("format", ".3g")
     numbers = {"value": measured.value, "low": measured.low, "high": measured.high, "interval": interval(measured, spec)}
-    facts = claim.known(config) | numbers | dict(measured.facts)
+    facts = claim.known(config) | numbers | {k: term(v) or v for k, v in measured.facts.items()}
     return {v: claim.sentence(v).fill(**facts) for v in VERDICTS}[verdict]
 
 
@@ -170,7 +203,16 @@ def _check(claim: Claim) -> None:
         raise ValueError(f"its group '{claim.group}' is no term of the glossary")
 
 
-def _number(text: str) -> float:
+def _check_text(text: Said) -> None:
+    if fields(text.zh) != fields(text.en):
+        raise ValueError(f"its texts differ in their facts: {fields(text.zh) ^ fields(text.en)}")
+    if isinstance(text, Fact) and text.reported is not None:
+        reported(text.reported)
+
+
+def _number(text: str, config: Any) -> float:
+    if text.startswith("config."):
+        return 0.0 if config is None else float(_fact(text, config))
     return float(reported(text)) if text[0].isalpha() or text[0] == "_" else float(text)
 
 

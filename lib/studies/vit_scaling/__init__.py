@@ -1,47 +1,25 @@
 """Study `vit_scaling`: a Vision Transformer on spectra, its scaling curve, and the ceiling above it.
 
-`config` the parameters and sweep points, `points` the sweep of steps (`lib.steps.vit`, `lib.steps.baselines`), `scaling` and
-`evaluate` the tables, `survey` the data section, `beside` what stands beside reported figures; `claims` (the ladder), `arms`,
-`histories` and `flux_error` what the claims are judged by, `words` what is said of them, `apply` the model for users' files.
+`config` the parameters, `arms` the ablations, `points` the sweep of steps (`lib.steps.vit`, `lib.steps.baselines`), `results` its
+predictions and scores, `measures` and `checks` what the claims are judged by, `tables` the other tables, `answer` the answer,
+`artifact` the model for users' files.
 """
 
 from lib.runtime import Runtime, start
 from lib.steps.vit import model_config
-from lib.studies.vit_scaling import arms, beside, claims, evaluate, flux_error, histories, survey, words
-from lib.studies.vit_scaling.apply import predict_file, publish
-from lib.studies.vit_scaling.config import ARMS, Point, VitScalingConfig, points, vit_settings
-from lib.studies.vit_scaling.evaluate import Results
-from lib.studies.vit_scaling.points import Sweep, fingerprint
+from lib.studies.vit_scaling.answer import answer, short
+from lib.studies.vit_scaling.arms import ARMS
+from lib.studies.vit_scaling.artifact import predict_file, publish
+from lib.studies.vit_scaling.config import VitScalingConfig, vit_settings
+from lib.studies.vit_scaling.points import Sweep, points
+from lib.studies.vit_scaling.results import Results
 
 __all__ = [
-    "ARMS",
-    "Config",
-    "Point",
-    "Results",
-    "Sweep",
-    "VitScalingConfig",
-    "arms",
-    "beside",
-    "claims",
-    "evaluate",
-    "fingerprint",
-    "flux_error",
-    "histories",
-    "judge",
-    "model_config",
-    "points",
-    "predict_file",
-    "publish",
-    "run",
-    "start",
-    "survey",
-    "vit_settings",
-    "words",
-]
-
+    "ARMS", "Config", "Results", "Sweep", "VitScalingConfig", "answer", "model_config", "points", "predict_file", "publish", "run",
+    "short", "start", "vit_settings",
+]  # fmt: skip
 
 Config = VitScalingConfig
-judge = claims.judge
 
 
 def run(config: VitScalingConfig, runtime: Runtime) -> Results:

@@ -7,7 +7,7 @@ from pathlib import Path
 from lib.commands import end, factor, seed
 from lib.files import check_output, write_csv
 from lib.runtime import start
-from lib.studies.vit_scaling.apply import predict_file
+from lib.studies.vit_scaling.artifact import predict_file
 from lib.studies.vit_scaling.config import VitScalingConfig
 from lib.studies.vit_scaling.points import Sweep
 

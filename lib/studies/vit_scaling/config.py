@@ -1,46 +1,15 @@
-"""Parameters of the study `vit_scaling`, and the sweep points that they spell."""
+"""Parameters of the study `vit_scaling`, and the settings of a training that they spell."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import fields
 from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
+from lib.arms import chosen
 from lib.config import Count, Level, Positive, Share, StudyConfig, check_files, param
 from lib.losses.regression import NAMES as LOSSES
 from lib.steps.vit import VitSettings
-
-# What an ablation changes from Run 1, one factor each; run_2 is the documents' second run, which changes three at once, and
-# minmax_l1 its two changes of the loss.
-ARMS: dict[str, dict[str, Any]] = {
-    "run_1": {},
-    "run_2": {"tokenizer": "SW", "loss": "l1", "label_norm": "minmax"},
-    "tokenizer_sw": {"tokenizer": "SW"},
-    "loss_l1": {"loss": "l1"},
-    "norm_minmax": {"label_norm": "minmax"},
-    "minmax_l1": {"loss": "l1", "label_norm": "minmax"},
-    "loss_huber": {"loss": "huber"},
-    "loss_heteroscedastic_mse": {"loss": "heteroscedastic_mse"},
-    "loss_heteroscedastic_l1": {"loss": "heteroscedastic_l1"},
-    "sigma_head": {"loss": "gaussian_nll"},
-    "position_rope": {"pos_encoding": "rope"},
-    "position_none": {"pos_encoding": "none"},
-    "pooling_cls": {"pooling": "cls"},
-    "pooling_mean": {"pooling": "mean"},
-    "pooling_attention": {"pooling": "attention"},
-    "init_trunc02": {"init": "trunc02"},
-    "init_reference": {"init": "reference"},
-    "input_raw": {"input_scaling": "none"},
-    "rate_constant": {"schedule": "constant"},
-    "clip_off": {"clip": 0.0},
-    "depth_half": {"depth_factor": 0.5},
-    "depth_double": {"depth_factor": 2.0},
-    "width_half": {"width_factor": 0.5},
-    "width_double": {"width_factor": 2.0},
-    "stride_half": {"stride_factor": 0.5},
-    "precision_fp32": {"precision": "32-true"},
-    "precision_bf16": {"precision": "bf16-mixed"},
-    "precision_fp16": {"precision": "16-mixed"},
-}
+from lib.studies.vit_scaling.arms import ARMS
 
 
 class VitScalingConfig(StudyConfig):
@@ -136,13 +105,17 @@ class VitScalingConfig(StudyConfig):
                 raise ValueError(f"'{epochs}' has {len(getattr(self, epochs))} values for {len(getattr(self, sizes))} {sizes}")
         if sorted(set(self.sizes)) != self.sizes or min(self.sizes) < 16:
             raise ValueError(f"'sizes' must grow from at least 16, got {self.sizes}")
-        unknown = [name for name in self.ablations if name not in ARMS]
-        if unknown:
-            raise ValueError(f"'ablations' names {unknown[0]!r}; the arms are {', '.join(ARMS)}")
+        chosen(ARMS, self.ablations, "ablations")
         if self.loss not in LOSSES:
             raise ValueError(f"'loss' is {self.loss!r}; use one of {', '.join(LOSSES)}")
         check_files(self)
         return self
+
+    @property
+    def documented_epochs(self) -> int:
+        """The epochs of the ViT trained most like the document's: the largest under fresh noise, or fixed where none is."""
+        sizes, epochs = (self.fresh_sizes, self.fresh_epochs) if self.fresh_sizes else (self.sizes, self.epochs)
+        return epochs[sizes.index(max(sizes))]
 
     @property
     def n_max(self) -> int:
@@ -151,81 +124,15 @@ class VitScalingConfig(StudyConfig):
         return max(*self.sizes, *self.fresh_sizes, self.ablation_size if self.ablations else 0, noise, 1)
 
 
-@dataclass(frozen=True)
-class Point:
-    """One cached, resumable training: what is fitted, on how many rows, under which noise, with which settings."""
-
-    model: str  # vit, lightgbm, ridge
-    protocol: str  # fixed: one noise draw; fresh: new noise every epoch, or noise copies for the baselines
-    n_train: int
-    seed: int
-    noise_level: float
-    epochs: int = 0
-    settings: Any = field(default_factory=dict, hash=False)  # VitSettings, or a baseline's dict
-    group: str = "ladder"  # ladder, ablation, noise: what it is shown under
-    arm: str = "run_1"
-    precision: str = "auto"  # an arm's own
-
-    def key(self) -> dict[str, Any]:
-        """Return what the result depends on besides the spectra."""
-        return {name: value for name, value in asdict(self).items() if name not in ("group", "arm")}
-
-
 def vit_settings(
     config: VitScalingConfig, *, depth_factor: float = 1, width_factor: float = 1, stride_factor: float = 1, **changes: Any
 ) -> VitSettings:  # fmt: skip
     """Return the settings of one ViT training: Run 1's, with an arm's changes."""
-    chosen = {f.name: getattr(config, f.name) for f in fields(VitSettings) if f.name != "stride"} | changes
-    heads = chosen["num_heads"]
-    return VitSettings(**chosen | {
-        "betas": tuple(chosen["betas"]),
-        "num_layers": max(1, round(chosen["num_layers"] * depth_factor)),
-        "hidden_size": max(heads, round(chosen["hidden_size"] * width_factor / heads) * heads),
-        "stride": max(1, round(chosen["patch_size"] * stride_factor)),
+    given = {f.name: getattr(config, f.name) for f in fields(VitSettings) if f.name != "stride"} | changes
+    heads = given["num_heads"]
+    return VitSettings(**given | {
+        "betas": tuple(given["betas"]),
+        "num_layers": max(1, round(given["num_layers"] * depth_factor)),
+        "hidden_size": max(heads, round(given["hidden_size"] * width_factor / heads) * heads),
+        "stride": max(1, round(given["patch_size"] * stride_factor)),
     })  # fmt: skip
-
-
-def points(config: VitScalingConfig) -> list[Point]:
-    """Return every point of the study, equal trainings listed once per use (the cache computes them once)."""
-    return _ladder(config) + _ablations(config) + _noise_sweep(config)
-
-
-def _ladder(config: VitScalingConfig) -> list[Point]:
-    found = []
-    for protocol, sizes, epochs in (("fixed", config.sizes, config.epochs), ("fresh", config.fresh_sizes, config.fresh_epochs)):
-        for n, rounds in zip(sizes, epochs, strict=True):
-            seeds = config.repeats if n == max(config.sizes) and protocol == "fixed" else 1
-            found += [_vit(config, protocol, n, rounds, seed=config.seed + k) for k in range(seeds)]
-            found += [_baseline(config, name, protocol, n) for name in ("lightgbm", "ridge")]
-    return found
-
-
-def _ablations(config: VitScalingConfig) -> list[Point]:
-    if not config.ablations:
-        return []
-    n, epochs = config.ablation_size, config.ablation_epochs
-    arms = ["run_1", *(name for name in config.ablations if name != "run_1")]
-    return [_vit(config, "fixed", n, epochs, group="ablation", arm=arm) for arm in arms]
-
-
-def _noise_sweep(config: VitScalingConfig) -> list[Point]:
-    n, epochs = config.noise_size, config.noise_epochs
-    return [_vit(config, "fixed", n, epochs, noise_level=level, group="noise") for level in config.noise_levels]
-
-
-def _vit(
-    config: VitScalingConfig, protocol: str, n: int, epochs: int, *, seed: int | None = None, noise_level: float | None = None,
-    group: str = "ladder", arm: str = "run_1",
-) -> Point:  # fmt: skip
-    seed, level = (config.seed if seed is None else seed), (config.noise_level if noise_level is None else noise_level)
-    changes = {"precision": "auto"} | ARMS[arm]
-    precision = changes.pop("precision")
-    return Point("vit", protocol, n, seed, level, epochs, vit_settings(config, **changes), group, arm, precision)
-
-
-def _baseline(config: VitScalingConfig, model: str, protocol: str, n: int) -> Point:
-    keys = {"lightgbm": ("leaves", "rates", "rounds", "features", "bins"), "ridge": ("alphas",)}[model]
-    found = {key: getattr(config, f"{model}_{key}") for key in keys}
-    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
-    settings["copies"] = config.baseline_copies if protocol == "fresh" else 1
-    return Point(model, protocol, n, config.seed, config.noise_level, 0, settings)

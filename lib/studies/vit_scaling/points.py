@@ -1,8 +1,12 @@
-"""The sweep points of a config: each a step, cached and resumable, that leaves its predictions on the fixed test set."""
+"""The sweep points of a config: each an arm, trained by a step that leaves its predictions on the fixed test set.
+
+An arm's changes name its model, its protocol (fixed: one noise draw; fresh: new noise every epoch, or noise copies for the
+baselines), its size, its noise level and its epochs, beside what the table of arms changes.
+"""
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ import yaml
 from safetensors.torch import load_file
 
 from lib import files, paths
+from lib.arms import Arm, chosen
 from lib.data.grid import SpectralGrid
 from lib.files import read_json, write_text
 from lib.progress import Progress
@@ -21,9 +26,45 @@ from lib.steps import Step
 from lib.steps.baselines import RidgeSpec, TreesSpec, fit_lightgbm, fit_ridge
 from lib.steps.splits import FileSplits, GridSplits, Sets, open_grid, open_sets
 from lib.steps.vit import VitSpec, train_vit
-from lib.studies.vit_scaling.config import Point, VitScalingConfig, points
+from lib.studies.vit_scaling.arms import ARMS
+from lib.studies.vit_scaling.config import VitScalingConfig, vit_settings
 
+MODELS = ("vit", "lightgbm", "ridge")
+RUN = ("model", "protocol", "n_train", "noise_level", "epochs")  # what every point states
 TRAINING_ONLY = ("devices", "num_nodes", "strategy", "deterministic", "compile_model", "logger")
+
+
+def points(config: VitScalingConfig) -> list[Arm]:
+    """Return every point of the study, equal trainings listed once per use (the cache computes them once)."""
+    return [*_ladder(config), *_ablations(config), *_noise_sweep(config)]
+
+
+def _ladder(config: VitScalingConfig) -> Iterator[Arm]:
+    for protocol, sizes, epochs in (("fixed", config.sizes, config.epochs), ("fresh", config.fresh_sizes, config.fresh_epochs)):
+        for n, rounds in zip(sizes, epochs, strict=True):
+            repeats = config.repeats if n == max(config.sizes) and protocol == "fixed" else 1
+            seeds = {"vit": range(config.seed, config.seed + repeats)}
+            for model in MODELS:
+                run = _run(config, n, rounds if model == "vit" else 0, model=model, protocol=protocol)
+                yield from Arm(f"{model}_{protocol}_{n}", "ladder", run).seeded(seeds.get(model, [config.seed]))
+
+
+def _ablations(config: VitScalingConfig) -> Iterator[Arm]:
+    names = ["run_1", *config.ablations] if config.ablations else []
+    for arm in chosen(ARMS, names, "ablations"):
+        run = _run(config, config.ablation_size, config.ablation_epochs)
+        yield replace(arm, changes=run | arm.changes, seed=config.seed)
+
+
+def _noise_sweep(config: VitScalingConfig) -> Iterator[Arm]:
+    for level in config.noise_levels:
+        run = _run(config, config.noise_size, config.noise_epochs, noise_level=level)
+        yield Arm(f"noise_{level}", "noise", run, config.seed)
+
+
+def _run(config: VitScalingConfig, n_train: int, epochs: int, **others: Any) -> dict[str, Any]:
+    usual = {"model": "vit", "protocol": "fixed", "noise_level": config.noise_level}
+    return usual | {"n_train": n_train, "epochs": epochs} | others
 
 
 def splits(config: VitScalingConfig) -> GridSplits | FileSplits:
@@ -67,7 +108,7 @@ class Sweep:
         """Return the spectra at the config's noise factor, with all training rows."""
         return open_sets(self.data, self.runtime.device)
 
-    def folder(self, point: Point) -> Path:
+    def folder(self, point: Arm) -> Path:
         """Return the folder of a finished point, computing it first where the cache does not have it."""
         made, *given = self.call(point)
         return made(*given, force=self.config.force)
@@ -81,14 +122,14 @@ class Sweep:
             folders = []
             for point in chosen:
                 folders.append(self.folder(point))
-                bar.advance(1, f"{point.model} {point.protocol} n={point.n_train} {point.arm}")
+                bar.advance(1, point.name)
         return folders
 
     def share(self, k: int, of: int) -> list[int]:
         """Return the k-th of `of` shares of about equal cost, as numbers of points; equal trainings appear once."""
         places = [made.folder(*given) for made, *given in map(self.call, self.points)]
         distinct = {place: i for i, place in reversed(list(enumerate(places)))}
-        return sorted(distinct.values(), key=lambda i: (-_cost(self.points[i]), i))[k - 1 :: of]
+        return sorted(distinct.values(), key=lambda i: (-self.cost(self.points[i]), i))[k - 1 :: of]
 
     def run_in_processes(self) -> list[Path]:
         """Compute all points with `workers` processes that share the cache; this one takes part and waits for the rest."""
@@ -110,28 +151,33 @@ class Sweep:
                 process.wait()
 
     def status(self) -> pd.DataFrame:
-        """Return one row per point: index, group, arm, model, protocol, n_train, seed, noise_level, done."""
-        names = ("group", "arm", "model", "protocol", "n_train", "seed", "noise_level")
-        rows = [{name: getattr(p, name) for name in names} for p in self.points]
+        """Return one row per point: index, group, arm, model, protocol, n_train, noise_level, epochs, seed, done."""
+        rows = [{"group": p.group, "arm": p.name} | {k: p.changes[k] for k in RUN} | {"seed": p.seed} for p in self.points]
         done = [made.done(*given) for made, *given in map(self.call, self.points)]
         return pd.DataFrame(rows).assign(done=done).rename_axis("index").reset_index()
 
-    def call(self, point: Point) -> tuple[Step, Any, Runtime]:
+    def call(self, point: Arm) -> tuple[Step, Any, Runtime]:
         """Return the step of a point with its spec and what it is computed on."""
-        config, model = self.config, point.model
-        data = replace(self.data, n_train=point.n_train, noise_level=point.noise_level)
-        runtime = self.runtime if point.precision == "auto" else replace(self.runtime, precision=point.precision)
-        if model != "vit":
-            made, kind = {"ridge": (fit_ridge, RidgeSpec), "lightgbm": (fit_lightgbm, TreesSpec)}[model]
-            return made, kind(data, point.seed, **point.settings), runtime
+        config, changes = self.config, dict(point.changes)
+        model, protocol, n_train, noise_level, epochs = (changes.pop(name) for name in RUN)
+        data = replace(self.data, n_train=n_train, noise_level=noise_level)
+        copies = config.baseline_copies if protocol == "fresh" else 1
+        if model == "ridge":
+            return fit_ridge, RidgeSpec(data, point.seed, tuple(config.ridge_alphas), copies), self.runtime
+        if model == "lightgbm":
+            search = {name: getattr(config, f"lightgbm_{name}") for name in ("leaves", "rates", "rounds", "features", "bins")}
+            search |= {"leaves": tuple(search["leaves"]), "rates": tuple(search["rates"])}
+            return fit_lightgbm, TreesSpec(data, point.seed, **search, copies=copies), self.runtime
+        runtime = replace(self.runtime, precision=changes.pop("precision", self.runtime.precision))
         options = {name: getattr(config, name) for name in TRAINING_ONLY}
-        return train_vit, VitSpec(data, point.seed, point.epochs, point.protocol == "fresh", point.settings, **options), runtime
+        settings = vit_settings(config, **changes)
+        return train_vit, VitSpec(data, point.seed, epochs, protocol == "fresh", settings, **options), runtime
 
-
-def _cost(point: Point) -> float:
-    """Return about how long a point takes, in arbitrary units: it balances the shares."""
-    passes = point.epochs or {"lightgbm": 3 * point.settings["copies"], "ridge": 0.3}[point.model]
-    return point.n_train * passes
+    def cost(self, point: Arm) -> float:
+        """Return about how long a point takes, in arbitrary units: it balances the shares."""
+        copies = self.config.baseline_copies if point.changes["protocol"] == "fresh" else 1
+        passes = point.changes["epochs"] or {"lightgbm": 3 * copies, "ridge": 0.3}[point.changes["model"]]
+        return point.changes["n_train"] * passes
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -6,23 +6,23 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lib.arms import Arm
 from lib.data.spectra.layout import ERROR, FLUX, blocks, check_shapes, opened, read_wave
 from lib.runtime import generator
 from lib.steps.vit import load, predict, save
-from lib.studies.vit_scaling.config import Point
-from lib.studies.vit_scaling.evaluate import Results
+from lib.studies.vit_scaling.results import Results
 
 ROWS = 1024
 TOLERANCE_AA = 0.05  # a twelfth of a pixel of the default grid
 
 
-def publish(results: Results, point: Point, folder: Path) -> None:
+def publish(results: Results, point: Arm, folder: Path) -> None:
     """Write a point's model with what applying it needs: label, wavelengths, and whether flux is relative to its mean."""
-    model, scaler, state = load(results.folders[id(point)])
+    model, scaler, state = load(results.folder(point))
     grid = results.grid
     span = None if grid is None else [float(grid.wave[0]), float(grid.wave[-1])]
     more = {"label": results.config.label, "wave_aa": [round(float(w), 4) for w in results.sets.wave], "mean_over_aa": span}
-    save(folder, model, scaler, {"settings": state["settings"], "n_train": point.n_train, **more})
+    save(folder, model, scaler, {"settings": state["settings"], "n_train": point.changes["n_train"], **more})
 
 
 def predict_file(model_dir: Path, path: Path, *, noise_level: float = 0.0, seed: int = 0) -> pd.DataFrame:
