@@ -81,6 +81,8 @@ def test_a_verdict_is_said_by_the_metric_unless_the_claim_says_more(tmp_path):
     assert ledger.spoken(claim, "supported", found, CONFIG)["en"] == "R² is 0.600 (interval 0.500 to 0.700)."
     assert ledger.spoken(claim, "refuted", found, CONFIG) == {"zh": "x 不成立。", "en": "Not so for x."}
     assert ledger.spoken(claim, "supported", Measured(0.6, facts={"name": "x"}), CONFIG)["zh"] == "R² 为 0.600。"
+    known = ledger.spoken(claim, "refuted", Measured(0.6, facts={"name": "ridge"}), CONFIG)
+    assert known == {"zh": "岭回归 不成立。", "en": "Not so for Ridge."}
     every = read(tmp_path, says={"zh": "共 {value:.1f}。", "en": "{value:.1f} in all."})
     assert {ledger.spoken(every, v, found, CONFIG)["en"] for v in ledger.VERDICTS} == {"0.6 in all."}
     named = read(tmp_path, metric="a_score_with_no_sentence", says="gap")
@@ -152,6 +154,22 @@ def test_lines_of_lib_are_shown_from_their_source(tmp_path, monkeypatch):
     assert kind == "code"
     assert payload["origin"] == "lib.models.blindspot.merge_directions"
     assert payload["code"].startswith("def merge_directions(")
+
+
+def test_the_answer_stands_in_the_ledger_and_takes_the_numbers_of_the_run(tmp_path, monkeypatch):
+    said = {"zh": "R² 为 {value:.2f}，{data}。", "en": "R² is {value:.2f}, {data}."}
+    monkeypatch.setitem(HEAD, "answer", said)
+    monkeypatch.setitem(HEAD, "short", {"zh": "R² 为 {value:.2f}。", "en": "R² is {value:.2f}."})
+    report, _ = toy_report(tmp_path, monkeypatch, H1={})
+    found = report.answer(value=0.617, data=pair("网格", "a grid"))
+    assert found["answer"] == {"zh": "R² 为 0.62，网格。", "en": "R² is 0.62, a grid."}
+    assert found["short"]["en"] == "R² is 0.62."
+
+
+def test_an_answer_whose_languages_hold_other_facts_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(HEAD, "answer", {"zh": "R² 为 {value:.2f}。", "en": "R² is {value:.2f}, {data}."})
+    with pytest.raises(ValueError, match=r"toy\.yaml: answer: its texts differ in their facts.*data"):
+        read(tmp_path)
 
 
 STUDIES = sorted(f.stem for f in (paths.NOTEBOOKS / "claims").glob("*.yaml"))

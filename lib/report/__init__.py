@@ -142,6 +142,10 @@ class Report:
         both = {lang: "\n".join(f"- **{name}** · {text[lang]}" for name, text in listed) for lang in ("zh", "en")}
         display.emit("text", both, f"{both['zh']}\n\n{both['en']}")
 
+    def answer(self, **facts: Any) -> dict[str, Pair]:
+        """Return the ledger's answer, whole and short, with the numbers of the run, as `finish` takes them."""
+        return self.words.answered(**facts)
+
     def judge(self, **measured: Measured) -> dict[str, str]:
         """Give the verdicts on claims of the ledger, `H3=gap(...)`, under the figure or table shown last; return them by claim."""
         return {name: self._verdict(name, found) for name, found in measured.items()}

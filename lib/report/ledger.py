@@ -3,6 +3,7 @@
 title: {zh: ..., en: ...}
 question: {zh: ..., en: ...}
 header: {experiment_id: ..., author: ..., date: ..., project: ..., topic: ..., mvp: ..., model_version: ...}
+answer: {zh: ..., en: ...}           # with facts of the run; `short` likewise, for the first screen
 claims:
   H3:
     zh: 分段均值优于全局平均。
@@ -111,12 +112,14 @@ class Fact(Said):
 
 
 class Ledger(BaseModel):
-    """Title, question, header, claims by id, other texts and key numbers by name, and contradictions of a study."""
+    """Title, question, header, answer, claims by id, other texts and key numbers by name, and contradictions of a study."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     title: Said
     question: Said
     header: dict[str, str]
+    answer: Said | None = None
+    short: Said | None = None
     claims: dict[str, Claim]
     texts: dict[str, Said] = {}
     facts: dict[str, Fact] = {}
@@ -138,6 +141,10 @@ class Ledger(BaseModel):
             raise ValueError(f"The ledger has no fact '{name}'; its facts are {sorted(self.facts)}.")
         return self.facts[name]
 
+    def answered(self, **facts: Any) -> dict[str, Pair]:
+        """Return `answer` and `short` with the numbers of the run, as `Report.finish` takes them."""
+        return {name: said.fill(**facts) for name, said in (("answer", self.answer), ("short", self.short)) if said}
+
 
 @cache
 def load(study: str, folder: Path | None = None) -> Ledger:
@@ -148,7 +155,8 @@ def load(study: str, folder: Path | None = None) -> Ledger:
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
-    for kind, entries in (("claim", found.claims), ("text", found.texts), ("fact", found.facts)):
+    texts = {name: said for name, said in (("answer", found.answer), ("short", found.short)) if said} | found.texts
+    for kind, entries in (("claim", found.claims), ("text", texts), ("fact", found.facts)):
         for key, entry in entries.items():
             try:
                 _check(entry) if isinstance(entry, Claim) else _check_text(entry)
