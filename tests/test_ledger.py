@@ -168,7 +168,7 @@ def test_the_answer_stands_in_the_ledger_and_takes_the_numbers_of_the_run(tmp_pa
 
 def test_an_answer_whose_languages_hold_other_facts_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(HEAD, "answer", {"zh": "R² 为 {value:.2f}。", "en": "R² is {value:.2f}, {data}."})
-    with pytest.raises(ValueError, match=r"toy\.yaml: answer: its texts differ in their facts.*data"):
+    with pytest.raises(ValueError, match=r"toy\.yaml: text answer: its texts differ in their facts.*data"):
         read(tmp_path)
 
 
