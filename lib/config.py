@@ -1,6 +1,9 @@
 """Parameters of a study: names, defaults, units and checks live here; YAML holds values only."""
 
 import ast
+import json
+import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +22,7 @@ Count = Annotated[int, Field(ge=1)]  # elements of lists
 Level = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+LINE = 128  # characters of a line in a notebook
 PARAMETERS_COMMENT = "# Parameters"  # first line of the cell that papermill injects
 
 
@@ -43,6 +47,7 @@ class StudyConfig(Schema):
     """The parameters that every notebook has."""
 
     study: ClassVar[str]
+    first: ClassVar[tuple[str, ...]] = ()  # parameters of the study that a reader may want to change, shown before the rest
 
     profile: Literal["smoke", "quick", "full"] = param("smoke", "profile: smoke, quick or full", "运行档：smoke、quick 或 full")
     seed: int = param(0, "random seed", "随机种子", ge=0, lt=2**31)
@@ -83,6 +88,26 @@ class StudyConfig(Schema):
         names = _parameter_names(namespace)
         return cls.checked({k: namespace[k] for k in names if k in namespace})
 
+    @classmethod
+    def cell(cls) -> str:
+        """Return the notebook's cell of parameters: typed, commented in both languages, those that matter most first."""
+        few = ["profile", "seed", "device", "data_dir", "out_dir", *cls.first]
+        rest = [name for name in cls.model_fields if name not in few]
+        heads = ("# 常用参数 / the parameters that matter most", "# 其余参数 / the rest")
+        return "\n\n".join("\n".join([head, *map(cls._line, names)]) for head, names in zip(heads, (few, rest), strict=True))
+
+    @classmethod
+    def _line(cls, name: str) -> str:
+        field = cls.model_fields[name]
+        value = field.get_default(call_default_factory=True)
+        kind = f"list[{type(value[0]).__name__}]" if isinstance(value, list) and value else type(value).__name__
+        shown = json.dumps(value) if isinstance(value, str | list) else value
+        line = f"{name}: {kind} = {shown}  # "
+        meaning = [field.json_schema_extra["zh"], field.description]
+        if _width(line + " / ".join(meaning)) > LINE:  # what a value may be is told by docs/parameters.md and by the error
+            meaning = [re.split(r"[：；（:;(]", text)[0].strip() for text in meaning]
+        return line + " / ".join(meaning)
+
     def table(self) -> pd.DataFrame:
         """Return one row per parameter: name, value, meaning {"zh", "en"}."""
         rows = []
@@ -100,6 +125,11 @@ class StudyConfig(Schema):
     def out(self) -> Path:
         """The absolute folder of this run's results."""
         return paths.resolve(self.out_dir or f"build/{self.profile}/{self.study}")
+
+
+def _width(text: str) -> int:
+    """Return how wide a text is: a Chinese character takes the room of two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def check_files(config: StudyConfig) -> None:

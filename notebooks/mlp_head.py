@@ -5,50 +5,53 @@
 # # Does a small network on the frozen encoder beat Ridge?
 
 # %% tags=["parameters"]
-profile = "smoke"
-seed = 0
-device = "auto"
-precision = "auto"
-num_threads = 0
-out_dir = ""
-data_dir = ""
-force = False
-lang = "zh"
-train_path = []
-val_path = ""
-test_path = ""
-grid_path = ""
-window_aa = [8412.0, 8850.0]
-mask_ratio = 1.0
-noise_preset = "mag215"
-error_source = "reference"
-noise_level = 0.3
-n_train = 512
-n_val = 128
-n_test = 256
-labels = ["t_eff", "log_g", "m_h", "a_m", "c_m"]
-checkpoint = ""
-real_path = ""
-run_name = "frozen_enc_pre_latent_seg_mean_K8"
-layer = "enc_pre_latent"
-pooling = "seg_mean_K8"
-direction = "mean"
-edges = "adaptive"
-hidden = 256
-dropout = 0.1
-learning_rate = 0.001
-weight_decay = 0.0001
-batch_size = 256
-epochs = 5
-stop_patience = 15
-clip = 0.5
-realisations = 2
-arms = ["cells", "linear"]
-arm_epochs = 3
-head_seeds = 5
-folds = 5
-unfrozen_rate = 0.0001
-n_boot = 200
+# 常用参数 / the parameters that matter most
+profile: str = "smoke"  # 运行档：smoke、quick 或 full / profile: smoke, quick or full
+seed: int = 0  # 随机种子 / random seed
+device: str = "auto"  # 计算设备：auto、cpu、cuda 或 cuda:N / auto, cpu, cuda or cuda:N
+data_dir: str = ""  # 用户数据目录（空：内置默认数据） / folder of the user's data (empty: embedded default)
+out_dir: str = ""  # 结果目录（空：build/<运行档>/<研究>） / folder of all results (empty: build/<profile>/<study>)
+checkpoint: str = ""  # 去噪器权重 / denoiser weights
+layer: str = "enc_pre_latent"  # 预测头读取的层 / layer the head reads
+pooling: str = "seg_mean_K8"  # 潜表示的池化 / pooling of the latent
+epochs: int = 5  # 最多训练轮数 / epochs at most
+arms: list[str] = ["cells", "linear"]  # 后续实验 / follow-ups
+
+# 其余参数 / the rest
+precision: str = "auto"  # 训练精度 / arithmetic of training
+num_threads: int = 0  # CPU 线程数 / CPU threads
+force: bool = False  # 忽略运行缓存 / ignore the run cache
+lang: str = "zh"  # 首先显示的语言 / language shown first
+train_path: list = []  # 训练用 HDF5 文件或分片（空：内置网格） / HDF5 file or shards to train on (empty: the grid)
+val_path: str = ""  # 验证光谱的 HDF5 文件 / HDF5 file of validation spectra
+test_path: str = ""  # 测试光谱的 HDF5 文件 / HDF5 file of test spectra
+grid_path: str = ""  # 光谱网格文件（空：内置合成网格） / spectral grid (empty: the embedded synthetic grid)
+window_aa: list[float] = [8412.0, 8850.0]  # 波长窗口（空：全部像素） / wavelength window (empty: all pixels)
+mask_ratio: float = 1.0  # 保留文件中误差最小的这部分像素 / keep this part of a file's pixels, those of least error
+noise_preset: str = "mag215"  # 观测条件：mag215 或 mag205_225 / observing conditions: mag215 or mag205_225
+error_source: str = "reference"  # 噪声标准差取自何处（见 lib.data.noise） / whose photons set sigma (see lib.data.noise)
+noise_level: float = 0.3  # 噪声倍数 / factor on sigma
+n_train: int = 512  # 探针的训练光谱数 / training spectra of the probes
+n_val: int = 128  # 验证光谱数 / validation spectra
+n_test: int = 256  # 测试光谱数 / test spectra
+labels: list[str] = ["t_eff", "log_g", "m_h", "a_m", "c_m"]  # 要读出的标签 / labels to read off the latents
+real_path: str = ""  # 要预测的实测光谱 HDF5 文件（空：无） / HDF5 file of real spectra to predict (empty: none)
+run_name: str = "frozen_enc_pre_latent_seg_mean_K8"  # 运行名称 / name of the run, in the results
+direction: str = "mean"  # 两个读取方向的合并方式 / how the two reading directions are merged
+edges: str = "adaptive"  # 分段边界 / edges of segments
+hidden: int = 256  # 隐藏层宽度 / width of the hidden layer
+dropout: float = 0.1  # 随机失活率 / dropout
+learning_rate: float = 0.001  # AdamW 学习率 / learning rate of AdamW
+weight_decay: float = 0.0001  # 权重衰减 / weight decay
+batch_size: int = 256  # 每步光谱数 / spectra per step
+stop_patience: int = 15  # 早停耐心（轮） / epochs without gain before stopping
+clip: float = 0.5  # 梯度裁剪 / gradient clip
+realisations: int = 2  # 缓存的噪声样本数 / cached noise realisations of the latents
+arm_epochs: int = 3  # 后续实验的训练轮数 / epochs of a follow-up
+head_seeds: int = 5  # 比较两个预测头时所用的训练种子数 / training seeds behind a comparison of two heads
+folds: int = 5  # 交叉验证折数 / folds of the cross-validation
+unfrozen_rate: float = 0.0001  # 解冻编码器的学习率 / learning rate of the unfrozen encoder
+n_boot: int = 200  # 区间所用的自助抽样次数 / bootstrap draws behind an interval
 
 # %%
 from lib import runtime as rt

@@ -5,46 +5,49 @@
 # # Does noise leak through the skips, and what cures it?
 
 # %% tags=["parameters"]
-profile = "smoke"
-seed = 0
-device = "auto"
-precision = "auto"
-num_threads = 0
-out_dir = ""
-data_dir = ""
-force = False
-lang = "zh"
-pairs = "two_contrast"
-reconstruction = "auto"
-crop = 0
-max_shift_px = 1.5
-n_train = 8
-n_val = 2
-n_test = 3
-noise_kind = "rician"
-noise_sigma = 0.1
-augment_sigma = 0.0
-configs = ["original", "pure_noise2noise"]
-alpha = 0.5
-epochs = 2
-n_seeds = 1
-features = [8, 4]
-latent_scale = 0.0625
-batch_size = 2
-devices = 1
-num_nodes = 1
-strategy = "auto"
-learning_rate = 0.0003
-stage2_learning_rate = 0.0001
-schedule = "constant"
-clip = 1.0
-content_kind = "recipe"
-sweep_noise = []
-sweep_recon = []
-sweep_content = []
-sweep_latent = []
-sweep_edge = []
-sweep_cross = []
+# 常用参数 / the parameters that matter most
+profile: str = "smoke"  # 运行档：smoke、quick 或 full / profile: smoke, quick or full
+seed: int = 0  # 随机种子 / random seed
+device: str = "auto"  # 计算设备：auto、cpu、cuda 或 cuda:N / auto, cpu, cuda or cuda:N
+data_dir: str = ""  # 用户数据目录（空：内置默认数据） / folder of the user's data (empty: embedded default)
+out_dir: str = ""  # 结果目录（空：build/<运行档>/<研究>） / folder of all results (empty: build/<profile>/<study>)
+pairs: str = "two_contrast"  # 图像对：两种对比度，或同一对比度采集两次 / what a pair is: two contrasts, or one contrast twice
+noise_sigma: float = 0.1  # 采集噪声标准差（以最亮信号为 1） / acquisition noise, of the brightest signal
+configs: list[str] = ["original", "pure_noise2noise"]  # 按名称选择的配置 / configurations by name
+epochs: int = 2  # 每个配置的训练轮数（0 表示采用其自身的轮数） / epochs of every configuration (0: its own)
+n_seeds: int = 1  # 每个配置的随机种子数 / seeds per configuration
+
+# 其余参数 / the rest
+precision: str = "auto"  # 训练精度 / arithmetic of training
+num_threads: int = 0  # CPU 线程数 / CPU threads
+force: bool = False  # 忽略运行缓存 / ignore the run cache
+lang: str = "zh"  # 首先显示的语言 / language shown first
+reconstruction: str = "auto"  # 使用 fastMRI 的哪种重建 / which fastMRI reconstruction
+crop: int = 0  # 用户图像的中心裁剪，像素（0 表示不裁剪） / central crop of the user's images, pixels (0: none)
+max_shift_px: float = 1.5  # 两种对比度之间允许的最大错位，像素 / largest displacement between the two contrasts, pixels
+n_train: int = 8  # 训练切片数（0 表示全部） / training slices (0: all)
+n_val: int = 2  # 验证切片数 / validation slices
+n_test: int = 3  # 测试切片数 / test slices
+noise_kind: str = "rician"  # 采集噪声的类型 / kind of acquisition noise
+augment_sigma: float = 0.0  # 仅在训练输入上每次重新叠加的噪声 / extra fresh noise on the inputs of training only
+alpha: float = 0.5  # `mixed_skips` 中目标图像跳跃连接的占比 / share of the target's skips in `mixed_skips`
+features: list[int] = [8, 4]  # 各层通道数，最深层在前 / channels per level, deepest first
+latent_scale: float = 0.0625  # 潜表示通道数占文档设定的比例 / latent channels as a share of the documented ones
+batch_size: int = 2  # 每步的切片数（所有设备合计） / slices per step, all devices together
+devices: int = 1  # 每个节点的设备数 / devices per node
+num_nodes: int = 1  # 节点数 / nodes
+strategy: str = "auto"  # 多设备时的 Lightning 策略 / Lightning strategy for several devices
+learning_rate: float = 0.0003  # 学习率 / learning rate
+stage2_learning_rate: float = 0.0001  # 第二阶段的学习率 / learning rate of a second stage
+schedule: str = "constant"  # 各阶段的学习率：恒定，或单周期（one_cycle） / learning rate over a stage: constant, or one cycle
+clip: float = 1.0  # 梯度范数上限 / largest gradient norm
+content_kind: str = "recipe"  # 内容损失 / content loss
+sweep_noise: list = []  # 噪声水平扫描 / noise levels of the sweep
+sweep_recon: list = []  # 重建权重扫描 / recon weights of the sweep
+sweep_content: list = []  # 内容权重扫描 / content weights of the sweep
+sweep_latent: list = []  # 潜表示通道数扫描 / latent channels of the sweep
+sweep_edge: list = []  # 边缘权重扫描 / edge weights of the sweep
+sweep_cross: list = []  # 跨域权重扫描 / cross weights of the sweep
 
 # %%
 from lib import runtime as rt

@@ -1,16 +1,20 @@
-"""Write docs/parameters.md, docs/glossary.md, the README's answers and its figure: `python scripts/make_docs.py` (a test compares them)."""
+"""Write docs/parameters.md, docs/glossary.md, the notebooks' cells of parameters, the README's answers and its figure.
+
+python scripts/make_docs.py (tests compare what it writes)
+"""
 
 import base64
 import importlib
 from pathlib import Path
 
-from lib import paths, workflow
+from lib import pairs, paths, workflow
 from lib.config import StudyConfig
 from lib.files import write_text
 from lib.render.index import read_page
 from lib.report.text import glossary
 
 ANSWERS = ("<!-- answers: made by scripts/make_docs.py from reports/quick -->", "<!-- end of answers -->")
+CELL = '# %% tags=["parameters"]\n'
 MADE = "<!-- made by scripts/make_docs.py: edit the code, not this file -->\n"
 
 
@@ -63,7 +67,7 @@ def readme() -> str:
         if results is None:
             lines.append(f"| `{study}` | not published yet | 尚未发布 |")
             continue
-        said = [f"{results['question'][lang]} **{results['answer'][lang]}**" for lang in ("en", "zh")]
+        said = [f"{results['question'][lang]} **{results.get('short', results['answer'])[lang]}**" for lang in ("en", "zh")]
         lines.append(f"| [`{study}`](reports/quick/{study}.html) | " + " | ".join(t.replace("|", "\\|") for t in said) + " |")
     text = (paths.ROOT / "README.md").read_text(encoding="utf8")
     head, rest = text.split(ANSWERS[0])
@@ -75,12 +79,23 @@ def headline() -> bytes:
     return base64.b64decode(read_page(paths.REPORTS / "quick" / "vit_scaling.html")[1])
 
 
+def write_cells() -> None:
+    """Write every notebook's cell of parameters from the study's Config, and bring the pairs in step."""
+    for study in workflow.written():
+        file = paths.NOTEBOOKS / f"{study}.py"
+        head, rest = file.read_text(encoding="utf8").split(CELL, 1)
+        cell = importlib.import_module(f"lib.studies.{study}").Config.cell()
+        write_text(file, f"{head}{CELL}{cell}\n\n# %%{rest.split('# %%', 1)[1]}")
+    pairs.write(paths.NOTEBOOKS)
+
+
 PAGES = {"../README.md": readme, "parameters.md": parameters, "glossary.md": terms}
 
 
 def main(folder: Path = paths.ROOT / "docs") -> None:
     """Write every page and the README's figure."""
     (folder / "images" / "headline.png").write_bytes(headline())
+    write_cells()
     for name, make in PAGES.items():
         write_text(folder / name, make())
 

@@ -53,11 +53,22 @@ def test_no_number_is_typed_into_a_sentence_of_the_code(notebook):
                 assert not DIGITS.findall(text), node.value
 
 
-def test_the_parameters_cell_lists_every_parameter_with_its_default(notebook):
+def test_the_parameters_cell_is_the_one_that_the_config_makes(notebook):
     cell = next(c for c in notebook.cells if "parameters" in tags(c))
-    given = {n.targets[0].id: ast.literal_eval(n.value) for n in ast.parse(cell.source).body}
-    config = importlib.import_module(f"lib.studies.{notebook.metadata.stem}").Config()
-    assert given == config.model_dump()
+    config = importlib.import_module(f"lib.studies.{notebook.metadata.stem}").Config
+    assert cell.source == config.cell(), "run `python scripts/make_docs.py`"
+    assert max(map(len, cell.source.splitlines())) <= 128
+    given = {n.target.id: ast.literal_eval(n.value) for n in ast.parse(cell.source).body}
+    assert given == config().model_dump()
+
+
+def test_papermill_reads_the_parameters_as_help(notebook, tmp_path):
+    import papermill
+
+    config = importlib.import_module(f"lib.studies.{notebook.metadata.stem}").Config
+    found = papermill.inspect_notebook(str(paths.NOTEBOOKS / f"{notebook.metadata.stem}.ipynb"))
+    assert set(found) == set(config.model_fields)
+    assert all(p["help"] and p["inferred_type_name"] for p in found.values())
 
 
 def test_params_files_are_valid_and_hold_values_only(notebook):

@@ -17,6 +17,7 @@ class LatentExtractionConfig(SpectraConfig):
     """Parameters of `latent_extraction`; the defaults are the smoke profile's."""
 
     study: ClassVar[str] = "latent_extraction"
+    first: ClassVar[tuple[str, ...]] = ("checkpoint", "train_path", "noise_level", "n_pretrain", "epochs", "arms")
 
     checkpoint: str = param("", "pretrained denoiser to use (empty: pretrain one)", "使用的预训练去噪器（空：现场预训练）")
     num_layers: int = param(4, "encoder stages", "编码器级数", ge=2, le=12)

@@ -16,6 +16,7 @@ class MLPHeadConfig(SpectraConfig):
     """Parameters of `mlp_head`; the defaults are the smoke profile's."""
 
     study: ClassVar[str] = "mlp_head"
+    first: ClassVar[tuple[str, ...]] = ("checkpoint", "layer", "pooling", "epochs", "arms")
 
     checkpoint: str = param(
         "",

@@ -13,6 +13,7 @@ class Config(StudyConfig):
     """Data, noise, sizes, configurations and sweeps."""
 
     study: ClassVar[str] = "noise2noise"
+    first: ClassVar[tuple[str, ...]] = ("pairs", "noise_sigma", "configs", "epochs", "n_seeds")
 
     pairs: Literal["two_contrast", "same_contrast"] = param(
         "two_contrast", "what a pair is: two contrasts, or one contrast twice", "图像对：两种对比度，或同一对比度采集两次"

@@ -16,6 +16,7 @@ class Config(InverseParams):
     """Parameters of `opamp_transfer`: two recipes for networks, the document's and a compact one; defaults suit a smoke run."""
 
     study: ClassVar[str] = "opamp_transfer"
+    first: ClassVar[tuple[str, ...]] = ("opamp", "targets", "splits", "budgets", "inverse_specs")
 
     opamp: str = param("5t_opamp", "op-amp type: the folder's name", "运放类型（数据文件夹名）", pattern=NAME)
     targets: list[str] = param([], "target columns (empty: all of the file)", "目标列（空：文件中的全部）")

@@ -27,7 +27,7 @@ class InverseParams(StudyConfig):
     inverse_keep: int = param(4, "starts that are finished", "收尾阶段保留的起点数", ge=1)
     inverse_rounds: int = param(
         1,
-        "rounds of simulation and correction after the search, where ngspice judges",
+        "rounds of simulation and correction (where ngspice judges)",
         "搜索之后“仿真—修正”的轮数（由 ngspice 评判时）",
         ge=0,
     )

@@ -16,6 +16,7 @@ class VitScalingConfig(StudyConfig):
     """Parameters of `vit_scaling`; the defaults are the smoke profile's."""
 
     study: ClassVar[str] = "vit_scaling"
+    first: ClassVar[tuple[str, ...]] = ("train_path", "label", "sizes", "epochs", "fresh_sizes", "fresh_epochs", "ablations")
 
     seed: int = param(42, "random seed", "随机种子", ge=0, lt=2**31)
     train_path: list[str] = param(
