@@ -25,15 +25,10 @@ class Data:
     parts: dict[str, PairedImages]
     spec: n2n.ImagesSpec
 
-    @property
-    def fingerprint(self):
-        """The fingerprint of the files."""
-        return self.spec.fingerprint
-
     def described(self):
         """Return what a report states of the data."""
         return {
-            "source": self.images.source, "name": self.images.name, "fingerprint": self.fingerprint,
+            "source": self.images.source, "name": self.images.name, "fingerprint": self.spec.fingerprint,
             "n_train": len(self.parts["train"]), "n_dropped": self.images.n_dropped, "n_test": len(self.parts["test"]),
         }  # fmt: skip
 
