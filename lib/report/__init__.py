@@ -42,9 +42,9 @@ class Report:
         self.ledger: dict[str, ledger.Claim] = {}
         self.words = ledger.Ledger.model_construct()
         if title is None or question is None or header is None:
-            found = ledger.load(config.study)
+            found = self.words = ledger.load(config.study)
             title, question = found.title.fill(), found.question.fill()
-            header, self.ledger, self.words = found.headed(config), found.claims, found
+            header, self.ledger = found.headed(config), found.claims
         missing = [k for k in HEADER if k not in header]
         if missing:
             raise ValueError(f"The header of a report lacks {missing}.")

@@ -106,7 +106,7 @@ class Fact(Said):
 
 
 class Ledger(BaseModel):
-    """Title, question, header, claims by id, other texts and key numbers by name, and contradictions of a study."""
+    """Title, question, header, claims by id, and contradictions of a study."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     title: Said
@@ -116,10 +116,6 @@ class Ledger(BaseModel):
     texts: dict[str, Said] = {}
     facts: dict[str, Fact] = {}
     contradictions: list[dict[str, Any]] = []
-
-    def headed(self, config: Any) -> dict[str, str]:
-        """Return the header with the parameters and reported figures that it names."""
-        return {name: str(_fact(value, config)) for name, value in self.header.items()}
 
     def text(self, name: str, facts: dict[str, Any]) -> Pair:
         """Return a text with the facts that it uses."""
@@ -133,6 +129,10 @@ class Ledger(BaseModel):
             raise ValueError(f"The ledger has no fact '{name}'; its facts are {sorted(self.facts)}.")
         return self.facts[name]
 
+    def headed(self, config: Any) -> dict[str, str]:
+        """Return the header with the parameters and reported figures that it names."""
+        return {name: str(_fact(value, config)) for name, value in self.header.items()}
+
 
 @cache
 def load(study: str, folder: Path | None = None) -> Ledger:
@@ -143,12 +143,16 @@ def load(study: str, folder: Path | None = None) -> Ledger:
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
-    for kind, entries in (("claim", found.claims), ("text", found.texts), ("fact", found.facts)):
-        for key, entry in entries.items():
-            try:
-                _check(entry) if isinstance(entry, Claim) else _check_text(entry)
-            except (ValueError, KeyError) as error:
-                raise ValueError(f"{file}: {kind} {key}: {str(error).strip(chr(39))}.") from None
+    for key, claim in found.claims.items():
+        try:
+            _check(claim)
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"{file}: claim {key}: {str(error).strip(chr(39))}.") from None
+    for key, said in {**found.texts, **found.facts}.items():
+        try:
+            _check_text(said)
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"{file}: {key}: {str(error).strip(chr(39))}.") from None
     return found
 
 
