@@ -117,7 +117,7 @@ class Ledger(BaseModel):
     facts: dict[str, Fact] = {}
     contradictions: list[dict[str, Any]] = []
 
-    def text(self, name: str, facts: dict[str, Any]) -> Pair:
+    def text(self, name: str, /, **facts: Any) -> Pair:
         """Return a text with the facts that it uses."""
         if name not in self.texts:
             raise ValueError(f"The ledger has no text '{name}'; its texts are {sorted(self.texts)}.")
