@@ -314,7 +314,7 @@ report.judge(
     H20=measures.pooling_gain(results, "attention"),
     H23=measures.best_gain(results, "depth_double", "width_double"),
     H44=measures.best_gain(results, "depth_half", "width_half"),
-    H28=measures.ONE_LENGTH,
+    H28=measures.other_lengths(),
 )
 
 # %% tags=["nbval-check-output"]
@@ -326,7 +326,7 @@ report.judge(
     H39=measures.gain(results, "loss_l1"),
     H40=measures.weakest(measures.gain(results, "run_1", "norm_minmax"), measures.gain(results, "minmax_l1", "loss_l1")),
     H35=checks.outside_labels(results, "norm_minmax"),
-    H38=measures.NO_OUTLIERS,
+    H38=measures.outliers(),
 )
 
 # %% tags=["nbval-check-output"]
