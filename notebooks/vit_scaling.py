@@ -88,14 +88,13 @@ from lib.models.vit import SpectrumViT, parameter_table, shape_trace
 from lib.plots import explore as viewers
 from lib.plots import spectra as spectra_plots
 from lib.plots import vit_scaling as plots
-from lib.report import Report, pair, reported
+from lib.report import Report, reported
 from lib.studies import vit_scaling as study
 from lib.studies.vit_scaling import checks, measures, tables
 
 # %%
 config = study.Config.from_notebook(globals())
 runtime = rt.start(config)
-report = Report(config)
 
 # %% [markdown] tags=["lang-zh"]
 # ## 1 目标
@@ -113,6 +112,7 @@ report = Report(config)
 # them all.
 
 # %%
+report = Report(config)
 report.conclusions()
 
 # %% [markdown] tags=["lang-zh"]
@@ -317,7 +317,7 @@ report.judge(
     H20=measures.pooling_gain(results, "attention"),
     H23=measures.best_gain(results, "depth_double", "width_double"),
     H44=measures.best_gain(results, "depth_half", "width_half"),
-    H28=measures.ONE_LENGTH,
+    H28=measures.other_lengths(),
 )
 
 # %% tags=["nbval-check-output"]
@@ -329,7 +329,7 @@ report.judge(
     H39=measures.gain(results, "loss_l1"),
     H40=measures.weakest(measures.gain(results, "run_1", "norm_minmax"), measures.gain(results, "minmax_l1", "loss_l1")),
     H35=checks.outside_labels(results, "norm_minmax"),
-    H38=measures.NO_OUTLIERS,
+    H38=measures.outliers(),
 )
 
 # %% tags=["nbval-check-output"]
@@ -468,20 +468,13 @@ report.key_numbers(tables.key_numbers, results, ceiling)
 report.table("params", config.table())
 
 # %%
-protocols = pair(
-    "比较模型前先固定噪声协议：逐轮新噪声与一次抽样不可混比。",
-    "Fix the noise protocol before models are compared: fresh noise against one draw is no comparison.",
-)
-units = pair("报告 MAE 时写明是归一化值还是 dex。", "Say whether an MAE is normalised or in dex.")
-
-# %%
 report.finish(
     answer=study.answer(results, ceiling),
     short=study.short(results, ceiling),
     seeds=range(config.seed, config.seed + config.repeats),
     provenance=rt.provenance(runtime),
     figure="scaling",
-    implications=[protocols, units],
+    implications=[report.words.text(name) for name in ("protocols", "units")],
 )
 
 # %% [markdown] tags=["lang-zh", "explore"]

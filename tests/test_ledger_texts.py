@@ -92,8 +92,8 @@ def test_facts_that_are_terms_are_said_in_each_language(write):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"texts": {"both": {"zh": "{a}", "en": "a"}}}, "text both: its texts differ in their facts"),
-        ({"facts": {"r2": FACTS["r2"] | {"reported": "mlp_head.nowhere"}}}, "fact r2: .*has no .mlp_head.nowhere"),
+        ({"texts": {"both": {"zh": "{a}", "en": "a"}}}, "both: its texts differ in their facts"),
+        ({"facts": {"r2": FACTS["r2"] | {"reported": "mlp_head.nowhere"}}}, "r2: .*has no .mlp_head.nowhere"),
         ({"facts": {"r2": {"zh": "数"}}}, "facts.r2.en"),
     ],
 )

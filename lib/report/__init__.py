@@ -42,9 +42,9 @@ class Report:
         self.ledger: dict[str, ledger.Claim] = {}
         self.words = ledger.Ledger.model_construct()
         if title is None or question is None or header is None:
-            found = ledger.load(config.study)
+            found = self.words = ledger.load(config.study)
             title, question = found.title.fill(), found.question.fill()
-            header, self.ledger, self.words = found.headed(config), found.claims, found
+            header, self.ledger = found.headed(config), found.claims
         missing = [k for k in HEADER if k not in header]
         if missing:
             raise ValueError(f"The header of a report lacks {missing}.")
@@ -82,7 +82,7 @@ class Report:
     def say(self, name: str, **facts: Any) -> None:
         """Show a paragraph of the ledger with numbers of this run; nothing where the run has none for it."""
         if facts:
-            both = self.words.text(name, facts)
+            both = self.words.text(name, **facts)
             display.emit("text", both | {"facts": sorted(facts)}, f"{both['zh']}\n\n{both['en']}")
 
     def hypothesis(self, name: str, /, zh: str, en: str, *, key: bool = False, group: str = "", **facts: Any) -> None:
@@ -108,7 +108,7 @@ class Report:
         write_csv(self.staging / "tables" / f"{name}.csv", plain)
         self.tables[name] = f"tables/{name}.csv"
         self.shown = f"tab-{name}"
-        caption = pair(zh, en, **facts) if zh else self.words.text(self.shown, facts)
+        caption = pair(zh, en, **facts) if zh else self.words.text(self.shown, **facts)
         extra = {"id": self.shown, "caption": caption, "file": self.tables[name], "origin": dotted(source)}
         extra["facts"] = sorted(facts)
         display.emit("table", payload | extra, f"{caption['zh']} / {caption['en']}\n\n{display.table_markdown(payload)}")
@@ -124,7 +124,7 @@ class Report:
             file.write_bytes(image)
         self.figures[name] = f"figures/{name}.png"
         self.shown = f"fig-{name}"
-        caption = pair(zh, en, **facts) if zh else self.words.text(self.shown, facts)
+        caption = pair(zh, en, **facts) if zh else self.words.text(self.shown, **facts)
         payload = {"id": self.shown, "caption": caption, "alt": alt or display.describe(figure), "file": self.figures[name]}
         payload["facts"] = sorted(facts)
         plt.close(figure)

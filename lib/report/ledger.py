@@ -125,11 +125,7 @@ class Ledger(BaseModel):
     facts: dict[str, Fact] = {}
     contradictions: list[dict[str, Any]] = []
 
-    def headed(self, config: Any) -> dict[str, str]:
-        """Return the header with the parameters and reported figures that it names."""
-        return {name: str(_fact(value, config)) for name, value in self.header.items()}
-
-    def text(self, name: str, facts: dict[str, Any]) -> Pair:
+    def text(self, name: str, /, **facts: Any) -> Pair:
         """Return a text with the facts that it uses."""
         if name not in self.texts:
             raise ValueError(f"The ledger has no text '{name}'; its texts are {sorted(self.texts)}.")
@@ -144,6 +140,10 @@ class Ledger(BaseModel):
     def answered(self, **facts: Any) -> dict[str, Pair]:
         """Return `answer` and `short` with the numbers of the run, as `Report.finish` takes them."""
         return {name: said.fill(**facts) for name, said in (("answer", self.answer), ("short", self.short)) if said}
+
+    def headed(self, config: Any) -> dict[str, str]:
+        """Return the header with the parameters and reported figures that it names."""
+        return {name: str(_fact(value, config)) for name, value in self.header.items()}
 
 
 @cache

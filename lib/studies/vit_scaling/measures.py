@@ -15,20 +15,30 @@ NO_FRESH = why_not(
     "本运行档没有逐轮新噪声的训练（参数 `fresh_sizes`）。",
     "This profile trains none with fresh noise (parameter `fresh_sizes`).",
 )
-ONE_LENGTH = why_not(
-    "所有光谱长度相同，序列长度只有一种，无从检验。",
-    "All spectra have one length, and so has the sequence: there is nothing to test it on.",
-)
-NO_OUTLIERS = why_not(
-    "标签没有异常值；要检验，需在训练标签中掺入异常值再比较两种损失，目前没有这样的参数。",
-    "The labels have no outliers; to test it, outliers would have to be put among the training labels before the losses are "
-    "compared, and there is no such parameter.",
-)
 
 
 def _key(point: Arm | str) -> dict | str:
     """Return what picks a point from a frame: name and seed, or the name of an ablation, which has one seed."""
     return point if isinstance(point, str) else {"arm": point.name, "seed": point.seed}
+
+
+@measure
+def other_lengths() -> Measured:
+    """Return why no run can test how positions generalise to other lengths of the sequence."""
+    return why_not(
+        "所有光谱长度相同，序列长度只有一种，无从检验。",
+        "All spectra have one length, and so has the sequence: there is nothing to test it on.",
+    )
+
+
+@measure
+def outliers() -> Measured:
+    """Return why no run can test what outliers among the labels do."""
+    return why_not(
+        "标签没有异常值；要检验，需在训练标签中掺入异常值再比较两种损失，目前没有这样的参数。",
+        "The labels have no outliers; to test it, outliers would have to be put among the training labels before the losses are "
+        "compared, and there is no such parameter.",
+    )
 
 
 @measure
