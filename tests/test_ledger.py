@@ -153,6 +153,19 @@ def test_lines_of_lib_are_shown_from_their_source(tmp_path, monkeypatch):
     assert payload["code"].startswith("def merge_directions(")
 
 
+def test_the_answer_stands_in_the_ledger_and_takes_the_numbers_of_the_run(tmp_path, monkeypatch):
+    said = {"zh": "R² 为 {value:.2f}，{data}。", "en": "R² is {value:.2f}, {data}."}
+    monkeypatch.setitem(HEAD, "answer", said)
+    monkeypatch.setitem(HEAD, "short", {"zh": "R² 为 {value:.2f}。", "en": "R² is {value:.2f}."})
+    report, _ = toy_report(tmp_path, monkeypatch, H1={})
+    found = report.answer(value=0.617, data=pair("网格", "a grid"))
+    assert found["answer"] == {"zh": "R² 为 0.62，网格。", "en": "R² is 0.62, a grid."}
+    assert found["short"]["en"] == "R² is 0.62."
+    monkeypatch.setitem(HEAD, "answer", said | {"zh": "R² 为 {value:.2f}。"})
+    with pytest.raises(ValueError, match="answer: its texts differ in their facts.*data"):
+        toy_report(tmp_path, monkeypatch, H1={})
+
+
 STUDIES = sorted(f.stem for f in (paths.NOTEBOOKS / "claims").glob("*.yaml"))
 
 

@@ -3,6 +3,7 @@
 title: {zh: ..., en: ...}
 question: {zh: ..., en: ...}
 header: {experiment_id: ..., author: ..., date: ..., project: ..., topic: ..., mvp: ..., model_version: ...}
+answer: {zh: ..., en: ...}           # with facts of the run; `short` likewise, for the first screen
 claims:
   H3:
     zh: 分段均值优于全局平均。
@@ -91,18 +92,24 @@ class Claim(BaseModel):
 
 
 class Ledger(BaseModel):
-    """Title, question, header, claims by id, and contradictions of a study."""
+    """Title, question, header, answer, claims by id, and contradictions of a study."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     title: Said
     question: Said
     header: dict[str, str]
+    answer: Said | None = None
+    short: Said | None = None
     claims: dict[str, Claim]
     contradictions: list[dict[str, Any]] = []
 
     def headed(self, config: Any) -> dict[str, str]:
         """Return the header with the parameters and reported figures that it names."""
         return {name: str(_fact(value, config)) for name, value in self.header.items()}
+
+    def answered(self, **facts: Any) -> dict[str, Pair]:
+        """Return `answer` and `short` with the numbers of the run, as `Report.finish` takes them."""
+        return {name: said.fill(**facts) for name, said in (("answer", self.answer), ("short", self.short)) if said}
 
 
 @cache
@@ -114,6 +121,9 @@ def load(study: str, folder: Path | None = None) -> Ledger:
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+    for name, said in (("answer", found.answer), ("short", found.short)):
+        if said is not None and fields(said.zh) != fields(said.en):
+            raise ValueError(f"{file}: {name}: its texts differ in their facts: {fields(said.zh) ^ fields(said.en)}.")
     for key, claim in found.claims.items():
         try:
             _check(claim)
