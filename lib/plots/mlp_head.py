@@ -11,7 +11,7 @@ from lib.plots import CYCLE, axes, colour, styled
 def history(df: pd.DataFrame, ridge_r2: float, *, reported: pd.DataFrame | None = None, ax: Axes | None = None) -> Axes:
     """Draw validation R2 by epoch, one line per head, with Ridge's value on the same rows."""
     ax = axes(ax, 7, 3.6)
-    for i, (name, part) in enumerate(df.groupby("method", sort=False)):
+    for i, (name, part) in enumerate(df.groupby("arm", sort=False)):
         shade = colour("mlp") if name == "mlp" else CYCLE[(i + 2) % len(CYCLE)]
         ax.plot(part.epoch, part.val_r2, marker="o", ms=2.5, lw=1.6 if name == "mlp" else 0.8, color=shade, label=name)
     ax.axhline(ridge_r2, color=colour("ridge"), ls="--", lw=1, label="Ridge, same rows")

@@ -7,7 +7,7 @@ from pathlib import Path
 from lib import runtime as rt
 from lib.commands import end
 from lib.files import check_output, write_csv
-from lib.studies.mlp_head.publish import predict
+from lib.studies.mlp_head.artifact import predict
 
 
 def main(arguments: list[str] | None = None) -> int:

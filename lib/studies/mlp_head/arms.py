@@ -1,81 +1,83 @@
-"""Follow-ups of the head: attention pooling, the unfrozen encoder, folds, and the table of all that were asked for."""
+"""The heads of `mlp_head` as a table: what each changes, what a run trains of them, and the spec of each."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
+from lib.arms import Arm, chosen, table
+from lib.latents import Cell
+from lib.steps.head import AttentionSpec, HeadSpec, UnfrozenSpec
 
-from lib import metrics
-from lib.runtime import Runtime
-from lib.steps.head import AttentionSpec, UnfrozenSpec, left_out, train_attention, train_unfrozen
-from lib.studies.mlp_head.config import ARMS, MLPHeadConfig
-from lib.studies.mlp_head.experiments import Prepared, Trained, head, head_spec, read, truth
+if TYPE_CHECKING:
+    from lib.studies.mlp_head.config import MLPHeadConfig
+    from lib.studies.mlp_head.experiments import Prepared
+
+DOCUMENTS = tuple(
+    (layer, pooling) for layer in ("enc_pre_latent", "enc_last") for pooling in ("global_mean", "mean_max", "seg_mean_K8")
+)
+MAIN = Arm("mlp")
+ARMS = table(
+    [
+        Arm("cells", "cells"),  # the main head on each of the documents' cells
+        Arm("linear", "follow_ups", {"num_hidden": 0}),
+        Arm("mlp_2", "repeated", {"num_hidden": 2}),
+        Arm("hidden_128", "follow_ups", {"hidden": 128}),
+        Arm("hidden_512", "follow_ups", {"hidden": 512}),
+        Arm("multitask", "repeated", {"predicts": "labels"}),
+        Arm("attention", "attention"),  # pools by attention over the unpooled latents of one noise draw
+        Arm("unfrozen", "unfrozen"),  # encoder and head trained on together: what decides `end to end`
+        Arm("folds", "folds"),  # the main head without one part of the training rows after another
+    ]
+)
 
 
-def attention_spec(config: MLPHeadConfig, prepared: Prepared) -> AttentionSpec:
-    """Return the spec of the head that pools by attention over the unpooled latents (one noise realisation)."""
-    own = {name: getattr(config, name) for name in ("layer", "direction", "dropout", "seed")}
-    return AttentionSpec(prepared.encoder, prepared.data, training=config.training(epochs=config.arm_epochs), **own)
+def trainings(config: "MLPHeadConfig") -> list[Arm]:
+    """Return what a run trains: the main head, then the arms that it names, those compared over `head_seeds` with every seed."""
+    asked, several = chosen(ARMS, config.arms), range(config.seed, config.seed + config.head_seeds)
+    repeated = any(arm.group == "repeated" for arm in asked)
+    rows = MAIN.seeded(several if repeated else [config.seed])
+    for arm in asked:
+        if arm.group == "cells":
+            rows += [
+                Arm(" + ".join(cell), "cells", {"cell": cell}, config.seed) for cell in DOCUMENTS if cell != own_cell(config)
+            ]
+        elif arm.group == "folds":
+            rows += [Arm(f"fold {k}", "folds", {"fold": k, "folds": config.folds}, config.seed) for k in range(config.folds)]
+        else:
+            rows += arm.seeded(several if arm.group == "repeated" else [config.seed])
+    return rows
 
 
-def unfrozen_spec(config: MLPHeadConfig, prepared: Prepared) -> UnfrozenSpec:
-    """Return the spec of encoder and head trained together from the frozen head on: the arm that decides `end-to-end`."""
+def own_cell(config: "MLPHeadConfig") -> Cell:
+    """Return the layer and pooling that the main head reads."""
+    return config.layer, config.pooling
+
+
+def spec_of(config: "MLPHeadConfig", prepared: "Prepared", arm: Arm) -> HeadSpec | AttentionSpec | UnfrozenSpec:
+    """Return all that the training of an arm depends on."""
+    build: Callable = {"attention": attention_spec, "unfrozen": unfrozen_spec}.get(arm.group, head_spec)
+    return build(config, prepared, arm)
+
+
+def head_spec(config: "MLPHeadConfig", prepared: "Prepared", arm: Arm) -> HeadSpec:
+    """Return the spec of a head on the frozen encoder; the main one trains for `epochs`, the others for `arm_epochs`."""
+    changes: dict[str, Any] = {"cell": own_cell(config)} | dict(arm.changes)
+    if changes.get("predicts") == "labels":
+        changes["predicts"] = tuple(config.labels)
+    own = {name: getattr(config, name) for name in ("direction", "edges", "hidden", "dropout", "realisations")}
+    training = config.training(epochs=config.epochs if arm.name == MAIN.name else config.arm_epochs)
+    return HeadSpec(prepared.encoder, prepared.data, training=training, seed=arm.seed, **own | changes)
+
+
+def attention_spec(config: "MLPHeadConfig", prepared: "Prepared", arm: Arm) -> AttentionSpec:
+    """Return the spec of the head that pools by attention."""
+    own = {name: getattr(config, name) for name in ("layer", "direction", "dropout")}
+    return AttentionSpec(
+        prepared.encoder, prepared.data, training=config.training(epochs=config.arm_epochs), seed=arm.seed, **own
+    )
+
+
+def unfrozen_spec(config: "MLPHeadConfig", prepared: "Prepared", arm: Arm) -> UnfrozenSpec:
+    """Return the spec of encoder and head trained together, from the main head on."""
     changes = {"epochs": config.arm_epochs, "learning_rate": config.unfrozen_rate, "batch_size": min(config.batch_size, 64)}
-    start = head_spec(config, prepared, (config.layer, config.pooling))
-    return UnfrozenSpec(start, config.training(**changes), config.seed)
-
-
-def folds(config: MLPHeadConfig, runtime: Runtime, prepared: Prepared) -> pd.DataFrame:
-    """Cross-validate: one row per fold with R2 on its held-out rows and on the test set; validation rows stop the training."""
-    if "folds" not in config.arms:
-        return pd.DataFrame(columns=["fold", "held_r2", "test_r2"])
-    cell, y, rows = (config.layer, config.pooling), truth(config, prepared, "train"), []
-    for k in range(config.folds):
-        trained = head(config, runtime, prepared, cell, epochs=config.arm_epochs, fold=k, folds=config.folds)
-        held = y[left_out(len(y), config.seed, k, config.folds).numpy()]
-        scores = {
-            "held_r2": metrics.r2(held, trained.pred["held"]),
-            "test_r2": metrics.r2(truth(config, prepared), trained.pred["test"]),
-        }
-        rows.append({"fold": k, **{name: float(value) for name, value in scores.items()}})
-    return pd.DataFrame(rows)
-
-
-def follow_ups(config: MLPHeadConfig, runtime: Runtime, prepared: Prepared) -> tuple[dict[str, Trained], str]:
-    """Train the heads that `arms` names; return them by name, and the names of the arms left out."""
-    train = partial(head, config, runtime, prepared, (config.layer, config.pooling), epochs=config.arm_epochs)
-    known: dict[str, Callable[[], Trained]] = {
-        **{name: partial(train, **changes) for name, changes in recipes(config).items()},
-        "attention": lambda: read(train_attention(attention_spec(config, prepared), runtime, force=config.force)),
-        "unfrozen": lambda: read(train_unfrozen(unfrozen_spec(config, prepared), runtime, force=config.force)),
-    }
-    trained = {name: make() for name, make in known.items() if name in config.arms}
-    left_out = [name for name in ARMS if name not in config.arms]
-    return trained, ", ".join(left_out) or "-"
-
-
-def recipes(config: MLPHeadConfig) -> dict[str, dict[str, Any]]:
-    """Return how the heads on the frozen encoder differ from the main one, by name."""
-    return {
-        "linear": {"num_hidden": 0},
-        "mlp_2": {"num_hidden": 2},
-        "hidden_128": {"hidden": 128},
-        "hidden_512": {"hidden": 512},
-        "multitask": {"predicts": tuple(config.labels)},
-    }
-
-
-def repeats(config: MLPHeadConfig, runtime: Runtime, prepared: Prepared, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Train the main head and those of `names` that `arms` asks for with `head_seeds` seeds; return test predictions (S, n).
-
-    Initial weights, order of the batches and dropout differ between the seeds; encoder, stars and noise stay.
-    """
-    asked = [name for name in names if name in config.arms]
-    changes = {"mlp": {}} | {name: recipes(config)[name] | {"epochs": config.arm_epochs} for name in asked}
-    seeds = range(config.seed, config.seed + config.head_seeds) if asked else []
-    train = partial(head, config, runtime, prepared, (config.layer, config.pooling))
-    return {
-        name: np.stack([train(seed=seed, **more).pred["test"] for seed in seeds]) for name, more in changes.items() if asked
-    }
+    return UnfrozenSpec(head_spec(config, prepared, replace(MAIN, seed=arm.seed)), config.training(**changes), arm.seed)

@@ -4,12 +4,12 @@ from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
+from lib.arms import chosen
 from lib.config import NAME, param
 from lib.data.parameters import SpectraConfig
 from lib.heads import HeadTraining
 from lib.models.latent import parse_pooling
-
-ARMS = ("cells", "linear", "mlp_2", "hidden_128", "hidden_512", "multitask", "attention", "unfrozen", "folds")
+from lib.studies.mlp_head.arms import ARMS
 
 
 class MLPHeadConfig(SpectraConfig):
@@ -54,9 +54,7 @@ class MLPHeadConfig(SpectraConfig):
     def _agree(self) -> "MLPHeadConfig":
         self.check_spectra()
         parse_pooling(self.pooling)
-        unknown = [name for name in self.arms if name not in ARMS]
-        if unknown:
-            raise ValueError(f"'arms' names {unknown[0]!r}; the arms are {', '.join(ARMS)}.")
+        chosen(ARMS, self.arms)
         return self
 
     def training(self, **changes: object) -> HeadTraining:

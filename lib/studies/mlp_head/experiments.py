@@ -1,7 +1,7 @@
-"""The experiments of `mlp_head`: features of the frozen encoder, the Ridge baseline, the head, and its follow-ups."""
+"""The experiments of `mlp_head`: features of the frozen encoder, the Ridge baseline, every head, and their predictions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lib import denoising, paths
+from lib import denoising, evidence, metrics, paths
+from lib.arms import Arm
 from lib.data.batches import Source
 from lib.data.sets import Splits
 from lib.files import read_json
@@ -20,10 +21,24 @@ from lib.models.blindspot import BlindSpotDenoiser
 from lib.probes import fit_ridge
 from lib.runtime import Runtime
 from lib.steps.denoiser import Encoder, encoder_at, open_encoder
-from lib.steps.head import HISTORY, PREDICTIONS, HeadSpec, pooled, train_head
+from lib.steps.head import (
+    HISTORY,
+    LABEL,
+    PREDICTIONS,
+    AttentionSpec,
+    HeadSpec,
+    UnfrozenSpec,
+    left_out,
+    pooled,
+    train_attention,
+    train_head,
+    train_unfrozen,
+)
+from lib.studies.mlp_head.arms import DOCUMENTS, own_cell, spec_of, trainings
 from lib.studies.mlp_head.config import MLPHeadConfig
 
 SPECTRA = ("window_aa", "noise_preset", "noise_level", "error_source")
+STEPS = {HeadSpec: train_head, AttentionSpec: train_attention, UnfrozenSpec: train_unfrozen}
 
 
 @dataclass(frozen=True)
@@ -37,18 +52,15 @@ class Prepared:
     encoder: Encoder
     data: Splits
 
-    def labels(self, split: str, columns: Sequence[int]) -> Tensor:
-        """Return labels (n, k) of a split in their own units."""
-        return getattr(self, split).labels[:, list(columns)]
 
-
-@dataclass
+@dataclass(frozen=True)
 class Trained:
-    """A trained head: test predictions of log g (n,), its history, and its weights' folder."""
+    """A trained head: its arm, predictions of log g (n,) by split, its history, and its weights' folder."""
 
+    arm: Arm
     pred: dict[str, np.ndarray]
     history: pd.DataFrame
-    folder: Path = field(default_factory=Path)
+    folder: Path
 
 
 def prepare(config: MLPHeadConfig, runtime: Runtime) -> Prepared:
@@ -61,32 +73,30 @@ def prepare(config: MLPHeadConfig, runtime: Runtime) -> Prepared:
     recipe = weights.with_name("encoder.json")
     if recipe.is_file() and config.embedded:
         trained = read_json(recipe)["spectra"]
-        differs = [name for name in SPECTRA if trained[name] != getattr(config, name)]
-        if differs:
-            name = differs[0]
-            raise ValueError(
-                f"The encoder was trained with {name} {trained[name]!r}, but '{name}' is {getattr(config, name)!r}: make them agree."
-            )
+        for name in SPECTRA:
+            if trained[name] != getattr(config, name):
+                raise ValueError(
+                    f"The encoder was trained with {name} {trained[name]!r}, but '{name}' is {getattr(config, name)!r}: "
+                    "make them agree."
+                )
     encoder, data = encoder_at(weights), config.splits()
     return Prepared(open_encoder(encoder, runtime.device), **data.open(runtime.device), encoder=encoder, data=data)
 
 
-def log_g(config: MLPHeadConfig) -> int:
-    """Return the column of log g."""
-    return config.labels.index("log_g")
-
-
-def extract(config: MLPHeadConfig, prepared: Prepared, split: str, cells: Sequence[Cell], epoch: int = 0) -> dict[Cell, Tensor]:
-    """Return pooled latents of a split under one noise draw."""
-    options = {"direction": config.direction, "edges": config.edges, "epoch": epoch}
-    return pooled(prepared.encoder, getattr(prepared.data, split), cells, prepared.test.device, **options)
+def truth(config: MLPHeadConfig, prepared: Prepared, split: str = "test") -> np.ndarray:
+    """Return log g (n,) of a split."""
+    return getattr(prepared, split).labels[:, config.labels.index(LABEL)].double().cpu().numpy()
 
 
 def features(config: MLPHeadConfig, prepared: Prepared, cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return val and test features, and the training features of every cached noise realisation (at least one)."""
-    found = {split: extract(config, prepared, split, cells) for split in ("val", "test")}
-    draws = [extract(config, prepared, "train", cells, epoch=i) for i in range(max(config.realisations, 1))]
-    return found | {"train": draws}
+    """Return pooled latents of val and test, and those of train under every cached noise realisation (at least one)."""
+
+    def extract(split: str, epoch: int = 0) -> dict[Cell, Tensor]:
+        options = {"direction": config.direction, "edges": config.edges, "epoch": epoch}
+        return pooled(prepared.encoder, getattr(prepared.data, split), cells, prepared.test.device, **options)
+
+    draws = [extract("train", epoch) for epoch in range(max(config.realisations, 1))]
+    return {"val": extract("val"), "test": extract("test"), "train": draws}
 
 
 def ridge(
@@ -96,44 +106,75 @@ def ridge(
 
     draws  how many of the cached noise realisations it is fitted on; all by default, as the head sees them all
     """
-    seen = [draw[cell] for draw in found["train"][:draws]]
-    y = prepared.labels("train", [log_g(config)])
-    probe = fit_ridge(torch.cat(seen), y.repeat(len(seen), 1))
+    seen, column = [draw[cell] for draw in found["train"][:draws]], config.labels.index(LABEL)
+    probe = fit_ridge(torch.cat(seen), prepared.train.labels[:, [column]].repeat(len(seen), 1))
     return {s: probe.predict(found[s][cell])[:, 0].cpu().numpy() for s in ("val", "test")}
 
 
-def head(config: MLPHeadConfig, runtime: Runtime, prepared: Prepared, cell: Cell, **changes: Any) -> Trained:
-    """Train a head on the frozen encoder's latents; cached, resumable; `changes` as of `head_spec`."""
-    spec = head_spec(config, prepared, cell, **changes)
-    return read(train_head(spec, runtime, force=config.force), spec.predicts.index("log_g"))
+def ridge_validation(config: MLPHeadConfig, prepared: Prepared, found: dict[str, Any]) -> float:
+    """Return Ridge's validation R2 on the main head's features."""
+    return float(metrics.r2(truth(config, prepared, "val"), ridge(config, prepared, found, own_cell(config))["val"]))
 
 
-def head_spec(config: MLPHeadConfig, prepared: Prepared, cell: Cell, *, epochs: int | None = None, **changes: Any) -> HeadSpec:
-    """Return the spec of a head on a cell; `changes` of hidden, num_hidden, predicts, fold, folds."""
-    own = {name: getattr(config, name) for name in ("direction", "edges", "hidden", "dropout", "realisations", "seed")}
-    training = config.training(epochs=epochs or config.epochs)
-    return HeadSpec(prepared.encoder, prepared.data, cell, training=training, **own | changes)
+def train(config: MLPHeadConfig, runtime: Runtime, prepared: Prepared) -> list[Trained]:
+    """Train every head of a run, the main one first; cached, resumable."""
+    heads = []
+    for arm in trainings(config):
+        spec = spec_of(config, prepared, arm)
+        folder = STEPS[type(spec)](spec, runtime, force=config.force)
+        heads.append(read(folder, arm, getattr(spec, "predicts", (LABEL,)).index(LABEL)))
+    return heads
 
 
-def read(folder: Path, column: int = 0) -> Trained:
+def read(folder: Path, arm: Arm, column: int = 0) -> Trained:
     """Return what a step left of the label in a column."""
     pred = {s: p[:, column].double().numpy() for s, p in load_file(folder / PREDICTIONS).items()}
-    return Trained(pred, pd.read_csv(folder / HISTORY), folder)
+    return Trained(arm, pred, pd.read_csv(folder / HISTORY), folder)
 
 
-def truth(config: MLPHeadConfig, prepared: Prepared, split: str = "test") -> np.ndarray:
-    """Return log g (n,) of a split."""
-    return prepared.labels(split, [log_g(config)])[:, 0].double().cpu().numpy()
+def predictions(config: MLPHeadConfig, prepared: Prepared, found: dict[str, Any], heads: Sequence[Trained]) -> pd.DataFrame:
+    """Return log g of the test stars by Ridge and by every head on the main cell: arm, seed, unit, truth, pred."""
+    y, own = truth(config, prepared), own_cell(config)
+    baselines = {"ridge": None, "ridge_one_draw": 1}
+    parts = [evidence.predictions(name, y, ridge(config, prepared, found, own, draws=n)["test"], seed=config.seed)
+             for name, n in baselines.items()]  # fmt: skip
+    shown = [head for head in heads if head.arm.group not in ("cells", "folds")]
+    learnt = [evidence.predictions(head.arm.name, y, head.pred["test"], seed=head.arm.seed) for head in shown]
+    return pd.concat([parts[0], learnt[0], parts[1], *learnt[1:]], ignore_index=True)
 
 
-def blank_cells(
-    config: MLPHeadConfig, runtime: Runtime, prepared: Prepared, found: dict[str, Any], cells: Sequence[Cell], main: Trained
-) -> tuple[dict[Cell, np.ndarray], dict[Cell, np.ndarray]]:
-    """Return test predictions of Ridge and of the head on every cell; the head on the main cell alone without the arm."""
-    own = (config.layer, config.pooling)
-    ridges = {cell: ridge(config, prepared, found, cell)["test"] for cell in cells}
-    heads = {own: main.pred["test"]}
-    for cell in cells if "cells" in config.arms else []:
-        if cell != own:
-            heads[cell] = head(config, runtime, prepared, cell, epochs=config.arm_epochs).pred["test"]
-    return ridges, heads
+def cell_predictions(
+    config: MLPHeadConfig, prepared: Prepared, found: dict[str, Any], heads: Sequence[Trained]
+) -> pd.DataFrame:
+    """Return log g of the test stars by Ridge (and by the head, where it was trained) on every cell, with layer and pooling."""
+    y, own, parts = truth(config, prepared), own_cell(config), []
+    trained = {head.arm.changes["cell"]: head for head in heads if head.arm.group == "cells"} | {own: heads[0]}
+    for cell in dict.fromkeys([own, *DOCUMENTS]):
+        where = {"layer": cell[0], "pooling": cell[1]}
+        parts.append(evidence.predictions("ridge", y, ridge(config, prepared, found, cell)["test"], **where))
+        if cell in trained:
+            parts.append(evidence.predictions("mlp", y, trained[cell].pred["test"], **where))
+    return pd.concat(parts, ignore_index=True)
+
+
+def folds(config: MLPHeadConfig, prepared: Prepared, heads: Sequence[Trained]) -> pd.DataFrame:
+    """Return one row per fold: R2 on its held-out rows and on the test set; validation rows stopped the training."""
+    y, rows = truth(config, prepared, "train"), []
+    for head in (h for h in heads if h.arm.group == "folds"):
+        k = head.arm.changes["fold"]
+        held = y[left_out(len(y), head.arm.seed, k, config.folds).numpy()]
+        scores = {
+            "held_r2": metrics.r2(held, head.pred["held"]),
+            "test_r2": metrics.r2(truth(config, prepared), head.pred["test"]),
+        }
+        rows.append({"fold": k} | {name: float(value) for name, value in scores.items()})
+    return pd.DataFrame(rows, columns=["fold", "held_r2", "test_r2"])
+
+
+def histories(heads: Sequence[Trained]) -> pd.DataFrame:
+    """Return the training histories on the main cell, first seeds alone: arm, seed, epoch, val_r2, val_rmse, val_mae, train_loss."""
+    columns = ["epoch", "val_r2", "val_rmse", "val_mae", "train_loss"]
+    first = {h.arm.name: h for h in reversed(heads) if h.arm.group not in ("cells", "folds")}
+    ordered = [h for h in heads if first.get(h.arm.name) is h]
+    parts = [h.history.reindex(columns=columns).assign(arm=h.arm.name, seed=h.arm.seed) for h in ordered]
+    return pd.concat(parts, ignore_index=True)

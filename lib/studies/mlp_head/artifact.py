@@ -24,8 +24,8 @@ ROWS = 256
 
 
 def publish(config: MLPHeadConfig, folder: Path, prepared: Prepared, main: Trained, log: pd.DataFrame) -> None:
-    """Write encoder, head, recipe and the training log of all heads; no pickle."""
-    write_csv(folder / "training_log.csv", log)
+    """Write encoder, head, recipe and the training log of all heads (`histories`); no pickle."""
+    write_csv(folder / "training_log.csv", log.drop(columns="seed").rename(columns={"arm": "method"}))
     save_pretrained(prepared.denoiser, folder / denoising.WEIGHTS)
     shutil.copy(main.folder / HEAD, folder / HEAD)
     recipe = {name: getattr(config, name) for name in ("layer", "pooling", "direction", "edges", "run_name", "window_aa")}
