@@ -161,9 +161,12 @@ def test_the_answer_stands_in_the_ledger_and_takes_the_numbers_of_the_run(tmp_pa
     found = report.answer(value=0.617, data=pair("网格", "a grid"))
     assert found["answer"] == {"zh": "R² 为 0.62，网格。", "en": "R² is 0.62, a grid."}
     assert found["short"]["en"] == "R² is 0.62."
-    monkeypatch.setitem(HEAD, "answer", said | {"zh": "R² 为 {value:.2f}。"})
-    with pytest.raises(ValueError, match="answer: its texts differ in their facts.*data"):
-        toy_report(tmp_path, monkeypatch, H1={})
+
+
+def test_an_answer_whose_languages_hold_other_facts_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(HEAD, "answer", {"zh": "R² 为 {value:.2f}。", "en": "R² is {value:.2f}, {data}."})
+    with pytest.raises(ValueError, match=r"toy\.yaml: answer: its texts differ in their facts.*data"):
+        read(tmp_path)
 
 
 STUDIES = sorted(f.stem for f in (paths.NOTEBOOKS / "claims").glob("*.yaml"))
