@@ -1,16 +1,13 @@
-"""Probes: what a simple model can read off a set of features, with an interval on every score."""
+"""Probes: what a simple model can read off a set of features."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import lightgbm
-import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import metrics
 from lib.files import read_json, write_json
 
 RIDGE_ALPHA = 0.001  # the documents' probe
@@ -81,62 +78,3 @@ def boost(data: lightgbm.Dataset, y: Tensor, *, seed: int = 0, threads: int = 1,
     parameters = {"objective": "regression", "num_leaves": settings["num_leaves"], **fixed}
     data.set_label(y.float().cpu().contiguous().numpy())
     return lightgbm.train(parameters, data, num_boost_round=settings["n_estimators"])
-
-
-def score(y: np.ndarray, pred: np.ndarray, *, n_boot: int = 300, seed: int = 0) -> dict[str, float]:
-    """Return test_r2 with its 95 % bootstrap interval, test_mae and test_rmse for one label, each (n,)."""
-    low, high = metrics.bootstrap(metrics.r2, y, pred, n=n_boot, seed=seed)
-    values = {"test_r2": metrics.r2(y, pred), "test_r2_low": low, "test_r2_high": high}
-    return {k: float(v) for k, v in (values | {"test_mae": metrics.mae(y, pred), "test_rmse": metrics.rmse(y, pred)}).items()}
-
-
-def ridge_rows(
-    probe: RidgeProbe, splits: dict[str, tuple[Tensor, Tensor]], labels: Sequence[str], *, n_boot: int = 300, seed: int = 0
-) -> tuple[list[dict], np.ndarray]:
-    """Score a fitted probe on train, val and test; return one row per label and the test predictions (n, k).
-
-    splits  {"train": (features, labels), "val": ..., "test": ...}
-    """
-    pred = {split: probe.predict(x).cpu().numpy() for split, (x, _) in splits.items()}
-    truth = {split: y.double().cpu().numpy() for split, (_, y) in splits.items()}
-    r2 = {split: metrics.r2(truth[split], pred[split]) for split in splits}
-    rows = []
-    for i, label in enumerate(labels):
-        head = {"probe": "ridge", "label": label, "dim": len(probe.coef), "train_r2": float(r2["train"][i])}
-        scores = score(truth["test"][:, i], pred["test"][:, i], n_boot=n_boot, seed=seed)
-        rows.append(head | {"val_r2": float(r2["val"][i])} | scores)
-    return rows, pred["test"]
-
-
-def lightgbm_rows(
-    train: tuple[Tensor, Tensor],
-    test: tuple[Tensor, Tensor],
-    columns: dict[str, int],
-    *,
-    n_boot: int = 300,
-    seed: int = 0,
-    threads: int = 1,
-) -> list[tuple[dict, np.ndarray]]:
-    """Fit label columns, named, one after another; return each one's row of scores and test predictions (n,)."""
-    data, (x, x_test) = binned(train[0]), (part[0].float().cpu().numpy() for part in (train, test))
-    found = []
-    for label, column in columns.items():
-        model = boost(data, train[1][:, column], seed=seed, threads=threads)
-        seen, truth = (part[1][:, column].double().cpu().numpy() for part in (train, test))
-        fitted, pred = (model.predict(values, num_threads=threads) for values in (x, x_test))
-        head = {"probe": "lightgbm", "label": label, "dim": x.shape[1], "train_r2": float(metrics.r2(seen, fitted))}
-        found.append((head | score(truth, pred, n_boot=n_boot, seed=seed), pred))
-    return found
-
-
-def gain(y: np.ndarray, better: np.ndarray, baseline: np.ndarray, *, n_boot: int = 1000, seed: int = 0) -> dict[str, float]:
-    """Return r2(better) - r2(baseline) on the same rows with its paired 95 % bootstrap interval."""
-    low, high = metrics.bootstrap_difference(metrics.r2, y, better, baseline, n=n_boot, seed=seed)
-    return {"gain": float(metrics.r2(y, better) - metrics.r2(y, baseline)), "gain_low": low, "gain_high": high}
-
-
-def frame(rows: list[dict]) -> pd.DataFrame:
-    """Return long results, the columns in reading order."""
-    table = pd.DataFrame(rows)
-    scores = ["train_r2", "val_r2", "test_r2", "test_r2_low", "test_r2_high", "test_mae", "test_rmse"]
-    return table[[c for c in table if c not in scores] + [c for c in scores if c in table]]

@@ -131,10 +131,9 @@ report.table(
 )
 
 # %% tags=["nbval-check-output"]
-histories = study.histories(heads)
 report.figure(
     "history",
-    plots.history(histories, ridge_val, reported=epochs),
+    plots.history(study.histories(heads), ridge_val, reported=epochs),
     "验证 R² 随训练轮次的变化；虚线为同一批验证星上的岭回归，菱形为原文（BOSZ）。",
     "Validation R² by epoch; dashed: Ridge on the same validation stars; diamonds: reported (BOSZ).",
 )
@@ -267,7 +266,7 @@ report.text(
 # loss, and noise below the documents' in the embedded data.
 
 # %%
-study.publish(config, report.model_dir, prepared, heads[0], histories)
+study.publish(config, report.model_dir, prepared, heads[0], study.histories(heads))
 real = study.real_spectra(config, report.model_dir, runtime.device)
 report.text(
     "实测光谱（参数 `real_path`）：{n_real} 条；预测 log g 的中位数 {median}，标准差 {sd}。",
@@ -292,16 +291,13 @@ own = {"reported_as": "mlp_head.ridge.test_r2", "source": study.results}
 report.fact("ridge_test_r2", linear.test_r2, "岭回归测试 R²", "test R² of Ridge", **own)
 
 # %%
-facts = {
-    "best_epoch": (study.best_epoch(main), "最佳轮次", "best epoch", study.best_epoch),
-    "val_r2": (main.val_r2.max(), "最佳验证 R²", "best validation R²", study.train),
-    "head_parameters": (study.parameters(heads[0]), "预测头参数量", "parameters of the head", study.parameters),
-}
-where = {"head_parameters": "mlp_head.head.parameters"}
-for name, (value, zh, en, source) in facts.items():
-    report.fact(name, value, zh, en, reported_as=where.get(name, f"mlp_head.{name}"), source=source)
+said, own = ("最佳验证 R²", "best validation R²"), {"source": study.train}
+report.fact("best_epoch", study.best_epoch(main), "最佳轮次", "best epoch", reported_as="mlp_head.best_epoch", **own)
+report.fact("val_r2", main.val_r2.max(), *said, reported_as="mlp_head.val_r2", **own)
 own = {"unit": "%", "reported_as": "mlp_head.gain_over_ridge_pct", "source": study.gain_percent}
 report.fact("gain_pct", study.gain_percent(results), "相对岭回归的提升", "gain over Ridge", **own)
+own = {"reported_as": "mlp_head.head.parameters", "source": study.parameters}
+report.fact("head_parameters", study.parameters(heads[0]), "预测头参数量", "parameters of the head", **own)
 
 # %%
 numbers = {"gain": row.gain, "low": row.gain_low, "high": row.gain_high, "mlp": row.test_r2, "ridge": linear.test_r2}

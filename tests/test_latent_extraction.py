@@ -8,12 +8,12 @@ import torch
 from latent_cases import DENOISER, SMALL, runtime
 from step_cases_spectra import write_files
 
-from lib import denoising, paths
+from lib import denoising, evidence, metrics, paths
 from lib.data.sets import open_grid, open_set
 from lib.data.spectra import write_hdf5
 from lib.studies import latent_extraction as study
 from lib.studies.latent_extraction.__main__ import main
-from lib.studies.latent_extraction.experiments import LAST, PRE, SEGMENTS, Probed
+from lib.studies.latent_extraction.arms import GLOBAL, LAST, MEAN_MAX, PRE, SEGMENTS, named, planned
 from lib.studies.latent_extraction.occlusion import concentration, lost
 from lib.studies.latent_extraction.tables import SCORES
 
@@ -30,18 +30,13 @@ def ran(tmp_path_factory):
         yield config, run, sets, denoiser, history, study.probe(config, denoiser, sets, cells)
 
 
-def synthetic(n=400, seed=0):
-    """Predictions of known quality: segments read log g well, the global mean poorly, the layers alike."""
+def synthetic(n=400, seed=0, label="log_g"):
+    """Predictions of known quality: segments read a label well, the global mean poorly, the layers alike."""
     draw = np.random.default_rng(seed)
-    y = draw.normal(size=(n, 3))
-    noise = {
-        (PRE, SEGMENTS): 0.3,
-        (LAST, SEGMENTS): 0.3,
-        (PRE, "global_mean"): 1.0,
-        (LAST, "global_mean"): 1.0,
-        (PRE, "mean_max"): 0.8,
-    }
-    return Probed(pd.DataFrame(), {cell: y + s * draw.normal(size=y.shape) for cell, s in noise.items()}), y
+    y = draw.normal(size=n)
+    noise = {(PRE, SEGMENTS): 0.3, (LAST, SEGMENTS): 0.3, (PRE, GLOBAL): 1.0, (LAST, GLOBAL): 1.0, (PRE, MEAN_MAX): 0.8}
+    parts = [evidence.predictions(named(c), y, y + s * draw.normal(size=n), label=label) for c, s in noise.items()]
+    return pd.concat(parts, ignore_index=True)
 
 
 def test_the_stars_of_denoiser_probe_and_test_are_other_stars(ran):
@@ -57,7 +52,7 @@ def test_the_table_holds_every_layer_and_pooling_and_the_decoder_hears_enc_last(
     assert len(table) == 6 * 3 + 1
     last, heard = (table[table.layer == name].drop(columns="layer").reset_index(drop=True) for name in (LAST, "dec_input"))
     pd.testing.assert_frame_equal(last, heard)
-    assert study.decoder_difference(denoiser, sets.test) == 0
+    assert study.decoder_difference(denoiser, sets.test).value == 0
 
 
 def test_cells_whose_layer_is_too_short_for_the_segments_are_named(ran):
@@ -77,29 +72,40 @@ def test_cells_whose_layer_is_too_short_for_the_segments_are_named(ran):
 def test_a_decoder_that_hears_something_else_is_noticed(ran):
     _, _, sets, denoiser, *_ = ran
     hook = denoiser.encoders[-1].register_forward_hook(lambda _m, _i, out: out + torch.rand_like(out))
-    assert study.decoder_difference(denoiser, sets.test) > 0.01
+    assert study.decoder_difference(denoiser, sets.test).value > 0.01
     hook.remove()
 
 
 def test_choices_look_at_validation_and_never_at_test():
     rows = [{"layer": layer, "pooling": SEGMENTS, "label": "log_g", "probe": "ridge", "dim": 8, "val_r2": val, "test_r2": test}
             for layer, val, test in ((PRE, 0.6, 0.1), (LAST, 0.5, 0.9))]  # fmt: skip
-    assert study.chosen(pd.DataFrame(rows)).layer == PRE
+    assert study.best_row(pd.DataFrame(rows)).layer == PRE
+
+
+def test_the_table_and_the_predictions_tell_of_the_same_stars(ran):
+    config, _, sets, *_, probed = ran
+    row = probed.table[(probed.table.layer == PRE) & (probed.table.pooling == GLOBAL) & (probed.table.label == "m_h")].iloc[0]
+    part = evidence.rows_of(probed.predicted, {"arm": named((PRE, GLOBAL)), "label": "m_h"})
+    np.testing.assert_allclose(part.truth, sets.test.labels[:, config.labels.index("m_h")])
+    assert row.test_r2 == pytest.approx(metrics.r2(part.truth.to_numpy(), part.pred.to_numpy()))
+    assert row.test_r2_low < row.test_r2 < row.test_r2_high
+    assert row.train_r2 != row.val_r2
 
 
 def test_decomposition_finds_the_pooling_and_no_layer_effect():
-    probed, y = synthetic()
-    effects = study.decomposition(probed, y, 1).set_index("effect")
+    gains = dict.fromkeys(("layer_gain_pct", "pooling_gain_pct", "mean_max_gain_pct", "both_gain_pct"), 1.0)
+    effects = study.decomposition(synthetic(), gains | {"pooling_gain_pct": 77.6}).set_index("effect")
     assert effects.gain_low["pooling_only"] > 0.3
+    assert effects.reported_gain_pct["pooling_only"] == 77.6
     assert effects.gain_low["layer_only"] < 0 < effects.gain_high["layer_only"]
-    assert study.pooling_over_layer(probed, y, 1)["low"] > 0
+    assert evidence.gap(synthetic(), named((LAST, SEGMENTS)), named((PRE, GLOBAL))).low > 0
 
 
 def test_concentration_of_one_telling_segment_is_one_and_of_none_is_even():
     y = np.random.default_rng(0).normal(size=500)
     whole, hidden = y + 0.1, [np.zeros(500)] + [y + 0.1] * 7
-    assert concentration(lost(y, [whole, *hidden], 50, 0), top=2)["value"] == pytest.approx(1)
-    assert concentration(lost(y, [whole, *[np.zeros(500)] * 8], 50, 0), top=2)["value"] == pytest.approx(0.25)
+    assert concentration(lost(y, [whole, *hidden], 50, 0), top=2).value == pytest.approx(1)
+    assert concentration(lost(y, [whole, *[np.zeros(500)] * 8], 50, 0), top=2).value == pytest.approx(0.25)
 
 
 def test_hiding_everything_costs_the_probe_its_knowledge(ran):
@@ -107,12 +113,12 @@ def test_hiding_everything_costs_the_probe_its_knowledge(ran):
     table, share = study.occlusion(config, denoiser, sets, probed)
     assert len(table) == 8
     assert (table.loss_low <= table.loss_high).all()
-    assert share["low"] <= share["value"] <= share["high"] <= 1
+    assert share.low <= share.value <= share.high <= 1
 
 
 def test_controls_know_nothing_from_the_error_and_all_from_noiseless_flux(ran):
     config, run, sets, *_ = ran
-    table, _ = study.controls(config, run, sets)
+    table = study.controls(config, run, sets).table
     scores = table[(table.label == "log_g") & (table.probe == "ridge")].set_index("arm").test_r2
     assert scores["error_only"] < 0.05
     assert scores["noiseless_flux"] > 0.9
@@ -122,7 +128,7 @@ def test_controls_know_nothing_from_the_error_and_all_from_noiseless_flux(ran):
 def test_a_sigma_from_the_noiseless_flux_leaks_the_label_and_the_control_sees_it(ran):
     config, run, *_ = ran
     sets = study.prepare(config, run, error_source="clean")
-    table, _ = study.controls(config, run, sets)
+    table = study.controls(config, run, sets).table
     assert table[(table.label == "log_g") & (table.arm == "error_only")].test_r2.iloc[0] > 0.5
 
 
@@ -224,27 +230,64 @@ def test_projected_hours_follow_from_the_measured_speed():
 
 
 def test_questions_about_cells_and_arms_that_are_not_there_are_not_tested():
-    probed, y = synthetic()
-    found = study.between(probed, y, 1, (PRE, SEGMENTS), (PRE, "mean_max"))
-    assert found["low"] > 0
-    assert "enc_pre_latent + seg_mean_K16" in study.between(probed, y, 1, (PRE, study.FINER), (PRE, SEGMENTS))["why_not"]["en"]
-    config = study.Config(arms=[])
-    assert study.label_loss(config, pd.DataFrame())["value"] is None
-    assert study.student(config, pd.DataFrame(), pd.Series(dtype=float))["value"] is None
+    finer = evidence.gap(synthetic(), "enc_pre_latent + seg_mean_K16", named((PRE, SEGMENTS)), parameter="poolings")
+    assert "`enc_pre_latent + seg_mean_K16` (parameter `poolings`)" in finer.why["en"]
+    assert evidence.gap(synthetic(), "student", named((PRE, SEGMENTS))).value is None
 
 
-def test_arms_are_set_apart_with_both_intervals():
-    config = study.Config(arms=["label", "student"], arm_epochs=2)
-    rows = [{"arm": arm, "layer": PRE, "pooling": SEGMENTS, "label": "log_g", "probe": "ridge", "test_r2": r2, "test_r2_low": r2 - 0.1,
-             "test_r2_high": r2 + 0.1} for arm, r2 in (("label_2_epochs", 0.6), ("t1_2_epochs", 0.3), ("student", 0.5))]  # fmt: skip
-    arms = pd.DataFrame(rows)
-    found = study.label_loss(config, arms)
-    assert [found[k] for k in ("value", "low", "high")] == pytest.approx([0.3, 0.1, 0.5])
-    assert study.student(config, arms, arms.iloc[0])["value"] == pytest.approx(-0.1)
+def test_the_label_that_is_weaker_or_more_sensitive_is_named():
+    both = pd.concat(
+        [synthetic(label="t_eff"), synthetic(seed=1, label="m_h").assign(pred=lambda f: f.truth + 2 * (f.pred - f.truth))]
+    )
+    weaker = study.weaker_label(both, n=60)
+    assert (weaker.facts["name"], weaker.source) == ("m_h", "lib.studies.latent_extraction.measures.weaker_label")
+    assert study.most_sensitive(both).facts["name"] == "m_h"
+    assert study.weaker_label(synthetic(label="t_eff"), n=60).facts["name"] == "t_eff"
+
+
+def test_the_best_of_the_random_encoders_is_the_one_to_beat():
+    own = synthetic()
+    rows = own[own.arm == named((PRE, SEGMENTS))]
+    noise = np.random.default_rng(3).normal(size=len(rows))
+    others = [
+        rows.assign(arm="random: enc_pre_latent + seg_mean_K8", seed=k, pred=rows.truth + s * noise)
+        for k, s in ((0, 2.0), (1, 0.5))
+    ]
+    found = study.over_random(pd.concat([own, *others]))
+    alone, best = (evidence.score(part, {}).value for part in (rows, others[1]))
+    assert found.value == pytest.approx(alone - best)
+
+
+def test_losses_are_compared_with_the_studys_own_at_equal_epochs():
+    names = lambda **changes: [(a.name, dict(a.changes)) for a in planned(study.Config(**changes))]  # noqa: E731
+    assert names(arms=["label"]) == [("t1", {}), ("label", {"label_weight": 0.1})]
+    assert names(arms=["e1", "e2"], loss="e1") == [("e1", {}), ("e2", {"loss": "e2"})]
+    assert names(arms=["student", "directions"]) == [("directions", {}), ("student", {})]
+    assert names(arms=[]) == []
+
+
+def test_every_arm_of_the_table_adds_what_it_is_named_after(ran, monkeypatch, tmp_path):
+    config, run, sets, denoiser, _, probed = ran
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    small = config.model_copy(update={"arms": ["directions", "label", "student"], "student_epochs": 1})
+    more = study.further_arms(small, run, denoiser, sets, probed, (PRE, SEGMENTS))
+    cells = ["enc_pre_latent + seg_mean_K8", "enc_last + seg_mean_K8"]
+    expected = [f"{way}: {c}" for way in ("forward", "mean", "concat") for c in cells]
+    assert list(dict.fromkeys(more.predicted.arm)) == [
+        *expected,
+        *(f"{a}: {c}" for a in ("t1", "label") for c in cells),
+        "student",
+    ]
+    log_g = evidence.rows_of(study.joined([probed, more]).predicted, {"label": "log_g"})
+    same = evidence.gap(log_g, f"mean: {cells[0]}", cells[0], n=60)
+    assert (same.value, same.low, same.high) == (0, 0, 0), "the study's own direction again"
+    assert evidence.gap(log_g, f"label: {cells[0]}", f"t1: {cells[0]}", n=60).low is not None
+    assert study.arms(probed.table, more.table).name.is_unique
 
 
 def test_the_best_layers_of_the_labels_are_counted():
     rows = [{"layer": layer, "pooling": SEGMENTS, "label": label, "probe": "ridge", "dim": 8, "val_r2": r2}
             for label, best in (("log_g", PRE), ("t_eff", LAST)) for layer in (PRE, LAST) for r2 in (0.9 if layer == best else 0.1,)]  # fmt: skip
     table = pd.DataFrame(rows).assign(**dict.fromkeys(SCORES[1:], 0.5)).assign(val_r2=[r["val_r2"] for r in rows])
-    assert study.best_layers(table) == {"value": 2, "names": f"log_g: {PRE}, t_eff: {LAST}"}
+    found = study.best_layers(study.recommended(table))
+    assert (found.value, found.facts["names"]) == (2, f"log_g: {PRE}, t_eff: {LAST}")

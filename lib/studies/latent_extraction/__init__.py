@@ -1,68 +1,58 @@
 """Which layer and pooling of a blind-spot denoiser hold log g?"""
 
 from lib.data.parameters import describe
-from lib.denoising import measure
-from lib.studies.latent_extraction.arms import further_arms
-from lib.studies.latent_extraction.claims import (
-    FINER,
-    best_layers,
-    between,
-    earlier_probe,
-    label_loss,
-    middle_layer,
-    strongest_layer,
-    student,
-)
-from lib.studies.latent_extraction.config import ARMS
+from lib.denoising import measure as denoising_quality
+from lib.losses.spectra import posterior
+from lib.models.blindspot import merge_directions
+from lib.models.latent import pool
+from lib.studies.latent_extraction.arms import ARMS, named
+from lib.studies.latent_extraction.artifact import ceiling, publish
 from lib.studies.latent_extraction.config import LatentExtractionConfig as Config
 from lib.studies.latent_extraction.experiments import (
     cells_left_out,
     controls,
-    decoder_difference,
-    parameters,
-    prepare,
-    pretrained,
-    probe,
+    further_arms,
     random_encoders,
     raw_mlp,
     table_cells,
-    trees,
-    with_epochs,
-)  # fmt: skip
-from lib.studies.latent_extraction.frames import arms, example, flow
+)
+from lib.studies.latent_extraction.measures import (
+    apart,
+    best_layers,
+    best_row,
+    decoder_difference,
+    documents,
+    middle_layer,
+    most_sensitive,
+    over_random,
+    overfitting,
+    strongest_layer,
+    variant_cells,
+    weaker_label,
+)
 from lib.studies.latent_extraction.occlusion import occlusion
-from lib.studies.latent_extraction.publish import ceiling, publish
+from lib.studies.latent_extraction.probing import joined, probe, tree_cells
 from lib.studies.latent_extraction.scale import projected
+from lib.studies.latent_extraction.sets import prepare, pretrained
 from lib.studies.latent_extraction.tables import (
+    arms,
     ceiling_of,
-    chosen,
     curves,
     decomposition,
-    documents,
-    global_labels,
-    insensitive,
+    example,
+    flow,
     layer_pooling,
-    of,
-    over_random,
-    over_raw,
-    overfitting,
     pattern,
     percent,
-    pooling_over_layer,
     questions,
-    r2_shown,
     recommended,
-    shown,
-    variant_cells,
     variants,
-    with_reported,
-    with_reported_gain,
-)  # fmt: skip
+)
 
 __all__ = [
-    "ARMS", "FINER", "Config", "arms", "best_layers", "between", "ceiling", "ceiling_of", "cells_left_out", "chosen", "controls", "curves", "decoder_difference", "decomposition",
-    "describe", "documents", "earlier_probe", "example", "flow", "further_arms", "global_labels", "insensitive", "label_loss", "layer_pooling", "measure", "middle_layer",
-    "occlusion", "of", "over_random", "over_raw", "overfitting", "parameters", "pattern", "percent", "pooling_over_layer", "prepare",
-    "pretrained", "probe", "projected", "publish", "questions", "r2_shown", "random_encoders", "raw_mlp", "recommended", "shown", "strongest_layer", "student",
-    "table_cells", "trees", "variant_cells", "variants", "with_epochs", "with_reported", "with_reported_gain",
+    "ARMS", "Config", "apart", "arms", "best_layers", "best_row", "ceiling", "ceiling_of", "cells_left_out", "controls", "curves",
+    "decoder_difference", "decomposition", "denoising_quality", "describe", "documents", "example", "flow", "further_arms", "joined",
+    "layer_pooling", "merge_directions", "middle_layer", "most_sensitive", "named", "occlusion", "over_random", "overfitting", "pattern",
+    "percent", "pool", "posterior", "prepare", "pretrained", "probe", "projected", "publish", "questions", "random_encoders", "raw_mlp",
+    "recommended", "strongest_layer", "table_cells", "tree_cells", "variant_cells", "variants", "weaker_label",
 ]  # fmt: skip

@@ -1,26 +1,41 @@
-"""Arms that a profile may leave out: they run where `arms` names them, and the report says which it left out."""
+"""The arms of `latent_extraction` as a table, the cells (layer, pooling) that the claims compare, and how both are named."""
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
-from lib.models.blindspot import BlindSpotDenoiser
-from lib.runtime import Runtime
-from lib.studies.latent_extraction.config import ARMS, LOSS_ARMS, LatentExtractionConfig
-from lib.studies.latent_extraction.experiments import Probed, Sets, directions, documents_noise, other_losses
-from lib.studies.latent_extraction.publish import distil
+from lib.arms import Arm, chosen, table
+from lib.latents import Cell
+
+if TYPE_CHECKING:
+    from lib.studies.latent_extraction.config import LatentExtractionConfig
+
+PRE, LAST, DECODER = "enc_pre_latent", "enc_last", "dec_input"
+GLOBAL, MEAN_MAX, SEGMENTS = "global_mean", "mean_max", "seg_mean_K8"
+PRETRAINED = "pretrained"
+
+ARMS = table(
+    [
+        Arm("directions", "directions"),  # ways to merge the two reading directions
+        Arm("lightgbm", "probes"),  # the documents' second probe on every label, not on log g alone
+        Arm("documents_noise", "noise", {"noise_level": 1.0}),
+        Arm("e1", "losses", {"loss": "e1"}),
+        Arm("e2", "losses", {"loss": "e2"}),
+        Arm("label", "losses", {"label_weight": 0.1}),
+        Arm("student", "student"),  # a small network that imitates the chosen cell
+    ]
+)
 
 
-def further_arms(
-    config: LatentExtractionConfig, runtime: Runtime, denoiser: BlindSpotDenoiser, sets: Sets, probed: Probed, best: pd.Series
-) -> tuple[pd.DataFrame, str]:
-    """Run the named arms; return their long results, and the names of those left out."""
-    tables = [pd.DataFrame()]
-    if "directions" in config.arms:
-        tables.append(directions(config, denoiser, sets))
-    if "documents_noise" in config.arms:
-        tables.append(documents_noise(config, runtime))
-    if set(LOSS_ARMS) & set(config.arms):
-        tables.append(other_losses(config, runtime, sets))
-    if "student" in config.arms:
-        tables.append(distil(config, runtime, denoiser, sets, probed, (best.layer, best.pooling)))
-    left_out = [name for name in ARMS if name not in config.arms]
-    return pd.concat(tables, ignore_index=True), ", ".join(left_out) or "-"
+def planned(config: "LatentExtractionConfig") -> list[Arm]:
+    """Return the arms of a run; losses are compared with the study's own at equal epochs, which comes before them."""
+    rows: list[Arm] = []
+    for arm in chosen(ARMS, config.arms):
+        if arm.group == "losses" and not any(row.name == config.loss for row in rows):
+            rows.append(Arm(config.loss, "losses"))
+        if arm.name != config.loss:
+            rows.append(arm)
+    return rows
+
+
+def named(cell: Cell, arm: str = PRETRAINED) -> str:
+    """Return what a frame of predictions calls a cell of an arm; the pretrained denoiser's by layer and pooling alone."""
+    return " + ".join(cell) if arm == PRETRAINED else f"{arm}: {' + '.join(cell)}"

@@ -4,14 +4,13 @@ from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
+from lib.arms import chosen
 from lib.config import param
 from lib.data.parameters import SpectraConfig
 from lib.denoising import Pretraining
 from lib.models.blindspot import BlindSpotConfig
 from lib.models.latent import parse_pooling
-
-LOSS_ARMS = ("e1", "e2", "label")
-ARMS = ("directions", "lightgbm", "documents_noise", *LOSS_ARMS, "student")
+from lib.studies.latent_extraction.arms import ARMS, GLOBAL, MEAN_MAX, SEGMENTS
 
 
 class LatentExtractionConfig(SpectraConfig):
@@ -65,13 +64,16 @@ class LatentExtractionConfig(SpectraConfig):
         self.model_shape()
         for name in self.poolings:
             parse_pooling(name)
-        unknown = [name for name in self.arms if name not in ARMS]
-        if unknown:
-            raise ValueError(f"'arms' names {unknown[0]!r}; the arms are {', '.join(ARMS)}.")
-        absent = [name for name in ("global_mean", "mean_max", "seg_mean_K8") if name not in self.poolings]
+        chosen(ARMS, self.arms)
+        absent = [name for name in (GLOBAL, MEAN_MAX, SEGMENTS) if name not in self.poolings]
         if absent:
             raise ValueError(f"'poolings' lacks {absent[0]}, which the documents' comparison needs.")
         return self
+
+    @property
+    def model_version(self) -> str:
+        """The shape of the denoiser, as the documents write it."""
+        return f"l{self.num_layers}e{self.embed_dim}k{self.kernel_size}s{int(self.input_sigma)}bn1"
 
     def model_shape(self) -> BlindSpotConfig:
         """Return the shape of the denoiser."""

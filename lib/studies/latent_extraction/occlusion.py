@@ -9,18 +9,19 @@ from torch import Tensor
 
 from lib import denoising, metrics
 from lib.data.batches import whole_set
+from lib.evidence import Measured, measure
 from lib.models.blindspot import BlindSpotDenoiser
 from lib.models.latent import pool_by_name
 from lib.probes import RidgeProbe, fit_ridge
+from lib.studies.latent_extraction.arms import PRE, SEGMENTS
 from lib.studies.latent_extraction.config import LatentExtractionConfig
-from lib.studies.latent_extraction.experiments import PRE, SEGMENTS, Probed, Sets
-
-Shown = dict[str, float]
+from lib.studies.latent_extraction.probing import Probed
+from lib.studies.latent_extraction.sets import Sets
 
 
 def occlusion(
     config: LatentExtractionConfig, denoiser: BlindSpotDenoiser, sets: Sets, probed: Probed, *, segments: int = 8, top: int = 2
-) -> tuple[pd.DataFrame, Shown]:
+) -> tuple[pd.DataFrame, Measured]:
     """Replace a segment by the mean spectrum; the denoiser and the probe stay as they were fitted.
 
     Returns one row per segment (the loss of R2 with its paired interval), and the part of all losses that the `top` most
@@ -64,10 +65,11 @@ def lost(y: np.ndarray, read: list[np.ndarray], n_boot: int, seed: int) -> np.nd
     return np.stack([r2[0] - hidden for hidden in r2[1:]], axis=1)
 
 
-def concentration(losses: np.ndarray, top: int) -> Shown:
+@measure
+def concentration(losses: np.ndarray, top: int) -> Measured:
     """Return the `top` segments' part of all losses (those of the whole sample, in every draw), with its interval."""
     best = np.argsort(losses[0])[::-1][:top]
     positive = losses.clip(min=0)
     share = positive[:, best].sum(1) / positive.sum(1).clip(min=1e-12)
     low, high = np.quantile(share[1:], [0.025, 0.975])
-    return {"value": float(share[0]), "low": float(low), "high": float(high)}
+    return Measured(float(share[0]), float(low), float(high))
