@@ -17,7 +17,6 @@ from lib.studies.latent_extraction.experiments import (
     table_cells,
 )
 from lib.studies.latent_extraction.measures import (
-    apart,
     best_layers,
     best_row,
     decoder_difference,
@@ -50,7 +49,7 @@ from lib.studies.latent_extraction.tables import (
 )
 
 __all__ = [
-    "ARMS", "Config", "apart", "arms", "best_layers", "best_row", "ceiling", "ceiling_of", "cells_left_out", "controls", "curves",
+    "ARMS", "Config", "arms", "best_layers", "best_row", "ceiling", "ceiling_of", "cells_left_out", "controls", "curves",
     "decoder_difference", "decomposition", "denoising_quality", "describe", "documents", "example", "flow", "further_arms", "joined",
     "layer_pooling", "merge_directions", "middle_layer", "most_sensitive", "named", "occlusion", "over_random", "overfitting", "pattern",
     "percent", "pool", "posterior", "prepare", "pretrained", "probe", "projected", "publish", "questions", "random_encoders", "raw_mlp",

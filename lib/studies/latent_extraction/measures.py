@@ -80,15 +80,6 @@ def over_random(log_g: pd.DataFrame) -> Measured:
 
 
 @measure
-def apart(log_g: pd.DataFrame, one: str, other: str, **draws: Any) -> Measured:
-    """Return the difference of two scores; its interval spans both scores' own, wider than a paired one would be."""
-    a, b = (score(log_g, arm, **draws) for arm in (one, other))
-    if a.value is None or b.value is None:
-        return a if a.value is None else b
-    return Measured(a.value - b.value, a.low - b.high, a.high - b.low)
-
-
-@measure
 def overfitting(log_g: pd.DataFrame, row: pd.Series, **draws: Any) -> Measured:
     """Return train R2 - test R2 of a cell (a row of the table); the interval is that of the test R2."""
     return score(log_g, named((row.layer, row.pooling)), **draws).mapped(lambda test: row.train_r2 - test)
