@@ -18,12 +18,6 @@ Cell = tuple[str, str]  # layer, pooling
 FUSED = ("all_layers", "global_mean")
 
 
-def stages(denoiser: BlindSpotDenoiser) -> list[str]:
-    """Return the layers in the order of the computation, each tensor once: encoder stages, then `enc_last`."""
-    depth = denoiser.config.num_layers
-    return [*(f"layer{i}" for i in range(depth)), "enc_last"]
-
-
 def length(denoiser: BlindSpotDenoiser, pixels: int, layer: str) -> int:
     """Return how many pixels L' a layer keeps of a spectrum's: every stage after the first halves them."""
     stage = int(layer.removeprefix("layer")) if layer.startswith("layer") else denoiser.config.num_layers - 1

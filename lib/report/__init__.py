@@ -44,7 +44,7 @@ class Report:
         if title is None or question is None or header is None:
             found = self.words = ledger.load(config.study)
             title, question = found.title.fill(), found.question.fill()
-            header, self.ledger = found.headed(config), found.claims
+            header, self.ledger, self.answer = found.headed(config), found.claims, found.answered
         missing = [k for k in HEADER if k not in header]
         if missing:
             raise ValueError(f"The header of a report lacks {missing}.")
