@@ -254,7 +254,7 @@ report.table(
 report.judge(
     H3=gap(log_g, "enc_pre_latent + seg_mean_K8", "enc_pre_latent + global_mean"),
     H4=gap(log_g, "enc_pre_latent + seg_mean_K8", "enc_last + seg_mean_K8"),
-    H5=gap(log_g, "enc_last + seg_mean_K8", "enc_pre_latent + global_mean"),  # H3 - H4: both start from the same cell
+    H5=gap(log_g, "enc_last + seg_mean_K8", "enc_pre_latent + global_mean"),  # H3 - H4, which share a cell
     H14=gap(log_g, "enc_pre_latent + mean_max", "enc_pre_latent + global_mean"),
     H15=gap(log_g, "enc_pre_latent + seg_mean_K8", "enc_pre_latent + mean_max"),
     H16=gap(log_g, "enc_pre_latent + seg_mean_K8", "enc_last + global_mean"),
@@ -473,16 +473,13 @@ report.fact("snr_gain", quality.gain.iloc[-1], *said, source=study.denoising_qua
 where = {"reported_as": "latent_extraction.denoiser.parameters", "source": study.pretrained}
 report.fact("parameters", size, "去噪器参数量", "parameters of the denoiser", **where)
 
-# %% [markdown] tags=["lang-zh"]
-# 原文的预训练用十万条光谱、五千轮；下面是原文尺寸的去噪器在本机的速度，以及由此推算的时间。
-
-# %% [markdown] tags=["lang-en"]
-# The documents pretrain on a hundred thousand spectra for five thousand epochs; this is what their denoiser would take here.
-
 # %%
 scale, own = study.projected(runtime, steps=1), {"source": study.projected}
 speed = ("原文尺寸的去噪器在本机的训练速度", "training speed of the documents' denoiser on this machine")
-hours = ("按此速度完成原文预训练所需时间", "time for the documents' pretraining at that speed")
+hours = (
+    "按此速度完成原文预训练（十万条光谱、五千轮）所需时间",
+    "time for the documents' pretraining (a hundred thousand spectra, five thousand epochs) at that speed",
+)
 report.fact("full_samples_per_second", scale["samples_per_second"], *speed, unit="spectra/s", **own)
 report.fact("full_hours", scale["hours"], *hours, unit="h", **own)
 
@@ -501,12 +498,12 @@ report.finish(
 
 # %% [markdown] tags=["lang-zh", "explore"]
 # ### 动手看
-# 在 JupyterLab 中可以逐一选择层与池化的组合以及标签，图随之更新；需要先安装可选依赖：`pip install -e ".[explore]"`。批量运行时这里只画第一种选择，发布的页面不含本节。
+# 在 JupyterLab 中可以选择单元与标签，图随之更新（需要可选依赖：`pip install -e ".[explore]"`）；发布的页面不含本节。
 
 # %% [markdown] tags=["lang-en", "explore"]
 # ### Explore
-# In JupyterLab choose a layer with its pooling, and a label, and the figure follows; this takes the optional extra: `pip
-# install -e ".[explore]"`. A batch run draws the first choice only, and the published page leaves this section out.
+# In JupyterLab choose a cell and a label, and the figure follows (optional extra: `pip install -e ".[explore]"`); the page
+# leaves this section out.
 
 # %% tags=["explore"]
 explore(

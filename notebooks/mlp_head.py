@@ -311,13 +311,12 @@ report.finish(
 
 # %% [markdown] tags=["lang-zh", "explore"]
 # ### 动手看
-# 在 JupyterLab 中可以选择预测头或岭回归，查看残差怎样随真值变化，图随之更新；需要先安装可选依赖：`pip install -e ".[explore]"`。
-# 批量运行时这里只画第一种选择，发布的页面不含本节。
+# 在 JupyterLab 中可以选择方法，查看残差怎样随真值变化（需要可选依赖：`pip install -e ".[explore]"`）；发布的页面不含本节。
 
 # %% [markdown] tags=["lang-en", "explore"]
 # ### Explore
-# In JupyterLab choose a head or Ridge and see how its residuals change with the truth, and the figure follows; this takes the
-# optional extra: `pip install -e ".[explore]"`. A batch run draws the first choice only, and the published page leaves it out.
+# In JupyterLab choose a method and see how its residuals change with the truth (optional extra: `pip install -e ".[explore]"`);
+# the page leaves this section out.
 
 # %% tags=["explore"]
 by_method = dict(list(first.groupby("arm", sort=False)))

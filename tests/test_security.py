@@ -27,7 +27,7 @@ from lib.render.page import render, render_failed, script
 from lib.report.display import table_payload
 from lib.steps.noise2noise import load_model
 from lib.steps.opamp.source import load_networks
-from lib.studies.mlp_head.publish import load as load_head
+from lib.studies.mlp_head.artifact import load as load_head
 from lib.studies.opamp_transfer import publish
 from lib.train import fit
 
