@@ -104,6 +104,25 @@ def named(arm: str | Mapping[str, Any]) -> str:
     return arm if isinstance(arm, str) else ", ".join(f"{k} {v}" for k, v in arm.items())
 
 
+def predictions(arm: str, truth: np.ndarray, pred: np.ndarray, *, seed: int = 0, **columns: Any) -> pd.DataFrame:
+    """Return one training's rows of a frame of predictions, its units numbered in the order given; truth, pred (n,)."""
+    return pd.DataFrame({"arm": arm, "seed": seed, **columns, "unit": np.arange(len(truth)), "truth": truth, "pred": pred})
+
+
+def scores(frame: pd.DataFrame, by: Sequence[str] = ("arm",), **draws: Any) -> pd.DataFrame:
+    """Return one row per arm: test_r2 with its interval, test_mae and test_rmse, each the mean over its seeds.
+
+    by  the columns that tell arms apart;  draws  n, seed of the bootstrap
+    """
+    rows = []
+    for key, part in frame.groupby(list(by), sort=False):
+        found, (truth, preds) = score(part, {}, **draws), _aligned(part)
+        r2 = {"test_r2": found.value, "test_r2_low": found.low, "test_r2_high": found.high}
+        errors = {f"test_{m.__name__}": float(np.mean([m(truth, p) for p in preds])) for m in (metrics.mae, metrics.rmse)}
+        rows.append(dict(zip(by, key, strict=True)) | r2 | errors)
+    return pd.DataFrame(rows)
+
+
 @measure
 def score(frame: pd.DataFrame, arm: Any, metric: Scored = metrics.r2, *, parameter: str = "arms", **draws: Any) -> Measured:
     """Return a score of an arm, the mean over its seeds.
@@ -136,6 +155,7 @@ def gap(
     """Return score(one) - score(other), paired over units and, where both have the same seeds, over seeds.
 
     needed  seeds below which two trainings are not compared
+    Interval of predictions: the bootstrap over units; with the same several seeds Student's t of their differences beside it.
     """
     sides = [rows_of(frame, arm) for arm in (one, other)]
     gone = [named(arm) for arm, rows in zip((one, other), sides, strict=True) if rows.empty]
@@ -149,6 +169,8 @@ def gap(
         raise ValueError(f"{named(one)} and {named(other)} were not scored on the same units.")
     if min(len(first), len(second)) < needed:
         return too_few(min(len(first), len(second)), needed)
+    if len(first) > 1 and set(sides[0].seed) == set(sides[1].seed):
+        return Measured(*metrics.repeated_difference(metric, truth, first, second, **draws), seeds=len(first))
     value = float(np.mean([metric(truth, p) for p in first]) - np.mean([metric(truth, p) for p in second]))
     low, high = _bootstrap(metric, truth, [first, second], **draws)
     return Measured(value, low, high, seeds=min(len(first), len(second)))

@@ -63,6 +63,25 @@ def test_gap_is_paired_over_units():
     assert (found.low, found.high) == metrics.bootstrap_difference(metrics.r2, y, b, a)
 
 
+def test_gap_of_several_trainings_holds_what_differs_between_their_seeds():
+    frame = predictions(a=[0.3, 0.35, 0.9], b=[0.4, 0.4, 0.4])
+    found, alone = gap(frame, "a", "b"), gap(frame[frame.seed == 0], "a", "b")
+    y = frame[(frame.arm == "a") & (frame.seed == 0)].truth.to_numpy()
+    first, second = (np.stack([p.pred for _, p in frame[frame.arm == arm].groupby("seed")]) for arm in "ab")
+    assert (found.value, found.low, found.high) == metrics.repeated_difference(metrics.r2, y, first, second)
+    assert found.high - found.low > 3 * (alone.high - alone.low)
+    assert found.seeds == 3
+
+
+def test_scores_are_those_of_each_arm():
+    frame = pd.concat([evidence.predictions(arm, TRUTH, TRUTH + 0.1, part=p) for arm in "ab" for p in (0, 1)])
+    table = evidence.scores(frame, ("arm", "part"), n=50)
+    assert table[["arm", "part"]].to_numpy().tolist() == [["a", 0], ["a", 1], ["b", 0], ["b", 1]]
+    assert table.test_mae.tolist() == pytest.approx([0.1] * 4)
+    one = score(frame[frame.part == 0], "a", n=50)
+    assert tuple(table.loc[0, ["test_r2", "test_r2_low", "test_r2_high"]]) == (one.value, one.low, one.high)
+
+
 def test_gap_of_scores_is_paired_by_seed():
     found = gap(scores(a=[1.0, 5.0, 9.0], b=[0.9, 4.8, 8.9]), "a", "b", "psnr_db", needed=3)
     mean, low, high = metrics.t_interval([0.1, 0.2, 0.1])

@@ -80,6 +80,8 @@ def test_a_verdict_is_said_by_the_metric_unless_the_claim_says_more(tmp_path):
     assert ledger.spoken(claim, "supported", found, CONFIG)["en"] == "R² is 0.600 (interval 0.500 to 0.700)."
     assert ledger.spoken(claim, "refuted", found, CONFIG) == {"zh": "x 不成立。", "en": "Not so for x."}
     assert ledger.spoken(claim, "supported", Measured(0.6, facts={"name": "x"}), CONFIG)["zh"] == "R² 为 0.600。"
+    known = ledger.spoken(claim, "refuted", Measured(0.6, facts={"name": "ridge"}), CONFIG)
+    assert known == {"zh": "岭回归 不成立。", "en": "Not so for Ridge."}
     every = read(tmp_path, says={"zh": "共 {value:.1f}。", "en": "{value:.1f} in all."})
     assert {ledger.spoken(every, v, found, CONFIG)["en"] for v in ledger.VERDICTS} == {"0.6 in all."}
 

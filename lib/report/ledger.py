@@ -137,10 +137,13 @@ def interval(measured: Any, spec: str) -> Pair:
 
 
 def spoken(claim: Claim, verdict: str, measured: Any, config: Any) -> Pair:
-    """Return the sentence of a verdict with the run's numbers; every verdict's sentence is filled, so that none can be broken."""
+    """Return the sentence of a verdict with the run's numbers; facts that are terms of the glossary are said in both languages.
+
+    Every verdict's sentence is filled, so that none can be broken.
+    """
     spec = sentences().get(claim.metric, {}).get("format", ".3g")
     numbers = {"value": measured.value, "low": measured.low, "high": measured.high, "interval": interval(measured, spec)}
-    facts = claim.known(config) | numbers | dict(measured.facts)
+    facts = claim.known(config) | numbers | {k: term(v) or v for k, v in measured.facts.items()}
     return {v: claim.sentence(v).fill(**facts) for v in VERDICTS}[verdict]
 
 
