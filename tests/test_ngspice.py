@@ -89,9 +89,9 @@ def test_without_the_simulator_the_study_runs_and_says_which_claims_are_not_judg
     assert done.rounds is None
     assert set(study.shares(done).method) == set(study.METHODS)  # the tables still give the estimate
     for claim in (study.reached(done), study.reached(done, "mdn"), study.advantage(done)):
-        assert [claim[k] for k in ("value", "low", "high")] == [None] * 3
-        assert "ngspice" in claim["why_not"]["zh"]
-        assert "ngspice is not on the PATH" in claim["why_not"]["en"]
+        assert (claim.value, claim.low, claim.high) == (None, None, None)
+        assert "ngspice" in claim.why["zh"]
+        assert "ngspice is not on the PATH" in claim.why["en"]
 
 
 def test_with_the_simulator_the_claims_are_judged_and_the_rounds_follow(inverse, found, tmp_path, monkeypatch):
@@ -101,8 +101,8 @@ def test_with_the_simulator_the_claims_are_judged_and_the_rounds_follow(inverse,
     assert done.rounds.simulations.tolist() == list(range(1, len(done.rounds) + 1))
     assert set(study.shares(done).method) == {*study.METHODS, "corrected"}
     for claim in (study.reached(done), study.reached(done, "mdn"), study.advantage(done)):
-        assert "why_not" not in claim
-        assert claim["low"] <= claim["value"] <= claim["high"]
+        assert claim.tool == "ngspice"
+        assert claim.low <= claim.value <= claim.high
     searched = done.results[(done.results.method == "search") & (done.results.metric == "dc_gain")]
     assert (searched.judged == 100.0).all()
 
@@ -110,5 +110,6 @@ def test_with_the_simulator_the_claims_are_judged_and_the_rounds_follow(inverse,
 def test_users_own_data_are_judged_without_the_simulator(inverse, hidden):
     results = pd.DataFrame([{"method": m, "specification": s, "miss": 0.01} for m in study.METHODS for s in range(3)])
     own = study.Inverted(results, pd.DataFrame(), "gaussian_process", 0.0)
-    assert study.reached(own)["value"] == 1.0
-    assert study.advantage(own)["value"] == 0.0
+    assert study.reached(own).value == 1.0
+    assert study.advantage(own).value == 0.0
+    assert study.reached(own).tool == ""
