@@ -225,7 +225,7 @@ report.figure(
     "The documents' nine cells: this run (bars with intervals) and the reported values (diamonds, on BOSZ).",
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 draws = {"n": config.n_boot, "seed": config.seed}
 best = study.best_row(study.documents(probed.table))
 names = {"layer": best.layer, "pooling": best.pooling}
@@ -240,7 +240,7 @@ report.judge(H1=reached, H2=reached)
 # %% [markdown] tags=["lang-en"]
 # ### Effect decomposition
 
-# %% tags=["nbval-check-output"]
+# %%
 effects = study.decomposition(log_g, reported("latent_extraction"))
 report.table(
     "decomposition",
@@ -250,7 +250,7 @@ report.table(
     source=study.decomposition,
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 report.judge(
     H3=gap(log_g, "enc_pre_latent + seg_mean_K8", "enc_pre_latent + global_mean"),
     H4=gap(log_g, "enc_pre_latent + seg_mean_K8", "enc_last + seg_mean_K8"),
@@ -290,7 +290,7 @@ report.text(
     **study.pattern(log_g, probed.table),
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 report.table(
     "questions",
     study.questions(log_g, probed.table),
@@ -301,7 +301,7 @@ report.table(
 )
 report.judge(H17=study.strongest_layer(log_g, probed.table), H18=study.middle_layer(log_g, probed.table))
 
-# %% tags=["nbval-check-output"]
+# %%
 trees = study.tree_cells(config, runtime, sets, probed, study.variant_cells(probed.table).values())
 compared = study.variants(probed.table, trees.table)
 report.table(
@@ -318,13 +318,13 @@ report.judge(
 # %% [markdown] tags=["lang-en"]
 # ### The other labels
 
-# %% tags=["nbval-check-output"]
+# %%
 report.figure(
     "labels", plots.labels(lines, ceilings), "各标签的 R² 随层的变化与上限。", "R² of every label by layer, with its ceiling."
 )
 report.judge(H7=study.weaker_label(probed.predicted, **draws), H8=study.most_sensitive(probed.predicted))
 
-# %% tags=["nbval-check-output"]
+# %%
 advice = study.recommended(probed.table)
 report.table(
     "recommended",
@@ -341,10 +341,10 @@ report.judge(H19=study.best_layers(advice))
 # %% [markdown] tags=["lang-en"]
 # ### Checks and controls
 
-# %% tags=["nbval-check-output"]
+# %%
 report.judge(H6=study.decoder_difference(denoiser, sets.test), H10=study.overfitting(log_g, best, **draws))
 
-# %% tags=["nbval-check-output"]
+# %%
 hidden, concentrated = study.occlusion(config, denoiser, sets, probed)
 report.table("occlusion", hidden, "逐段遮挡。", "Occlusion by segment.", source=study.occlusion)
 report.figure(
@@ -369,7 +369,7 @@ report.table("arms", rows, "全部分支与对照。", "All arms and controls.",
 left_out = ", ".join(name for name in study.ARMS if name not in config.arms) or "-"
 report.text("本次运行未包含的分支：{arms}。", "Arms that this run leaves out: {arms}.", arms=left_out)
 
-# %% tags=["nbval-check-output"]
+# %%
 every = rows_of(study.joined([probed, *found]).predicted, {"label": "log_g"})
 report.judge(
     H11=study.over_random(every),

@@ -133,7 +133,7 @@ report.table(
     source=study.history_table,
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 report.figure(
     "history",
     plots.history(study.histories(heads), ridge_val, reported=epochs),
@@ -168,7 +168,7 @@ report.table(
     source=study.results,
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 report.figure("methods", plots.methods(results), "测试 R² 与区间。", "Test R² with intervals.")
 report.judge(
     H1=gap(first, "mlp", "ridge", **draws),
@@ -212,7 +212,7 @@ report.table("cells", cells, "各单元的测试 R² 与收益。", "Test R² an
 # frozen one. The deeper head and the one with several labels are trained with several seeds and compared with the main head
 # seed by seed.
 
-# %% tags=["nbval-check-output"]
+# %%
 left_out = ", ".join(name for name in study.ARMS if name not in config.arms) or "-"
 report.text("本次运行未包含的后续实验：{arms}。", "Follow-ups that this run leaves out: {arms}.", arms=left_out)
 report.judge(
@@ -222,7 +222,7 @@ report.judge(
     H12=gap(first, "attention", "mlp", **draws),
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 folds = study.folds(config, prepared, heads)
 report.table(
     "folds", folds, "交叉验证：各折留出行与测试集上的 R²。", "R² on held-out rows and on the test set.", source=study.folds

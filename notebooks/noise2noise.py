@@ -183,7 +183,7 @@ report.figure(
     "Cross outputs: truth, noisy target, output, residual, and the target's noise.",
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 scored = study.scores(trained, data, runtime)
 cross, same = (scored.query(f"sweep == 'main' and path == '{path}'") for path in ("cross", "same"))
 pure, extreme, progressive = "pure_noise2noise", "extreme_denoising", "progressive"
@@ -192,7 +192,7 @@ cured, other_skips = (study.score(cross, arm, "corr_target") for arm in (pure, "
 psnr, none = (study.score(cross, arm, "psnr_db").shown("z.2f") for arm in ("latent_skips", pure))
 verdicts = report.judge(H1=leak, H2=cured, H3=other_skips.saying(psnr=psnr, none=none))
 
-# %% tags=["nbval-check-output"]
+# %%
 verdicts |= report.judge(
     H6=study.score(same, pure, "leak"),
     H31=study.score(same, "no_skip_everywhere", "leak"),
@@ -217,7 +217,7 @@ curves = study.histories(trained)
 main, floor = curves.query("sweep == 'main'"), study.train_floor(config, data)
 report.figure("loss", plots.cross_loss(main, study.MILESTONES, floor), "训练中的跨域损失。", "The cross loss in training.")
 
-# %% tags=["nbval-check-output"]
+# %%
 first = study.at_epoch(main, pure, "train_cross", 1)
 verdicts |= report.judge(
     H8=first.mapped(lambda loss: loss - study.MILESTONES[1]),
@@ -240,7 +240,7 @@ report.figure(
     "PSNR of the cross output on validation slices; only above the noisy image's level has it denoised.",
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 winner = study.lowest_loss(main)
 gained, winner_leak = study.score(cross, winner, "gain_db"), study.score(cross, winner, "leak").shown("z.2f")
 verdicts |= report.judge(H14=gained.saying(name=winner, leak=winner_leak))
@@ -261,7 +261,7 @@ report.figure(
     "Held-out cross loss less its noise floor (paired over slices); left of zero the target's noise is in the output.",
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 verdicts |= report.judge(H15=study.floor_gap(cross, pure), H44=study.floor_gap(cross, "original"))
 
 # %% [markdown] tags=["lang-zh"]
@@ -285,7 +285,7 @@ report.figure(
 kept = study.kept_latent(main, pure)
 content, ratio = (study.at_epoch(main, pure, column) for column in ("val_content", "val_content_ratio"))
 
-# %% tags=["nbval-check-output"]
+# %%
 verdicts |= report.judge(
     H11=content.saying(kept=kept.shown(".0%")),
     H12=ratio,
@@ -320,7 +320,7 @@ report.table(
     "scores", compared, "留出切片上的得分（物体内部）。", "Scores on held-out slices, inside the object.", source=study.scores
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 better = study.score(cross, pure, "gain_db")
 best = compared[compared.path == "single"].sort_values("psnr_db").iloc[-1]
 verdicts |= report.judge(
@@ -365,7 +365,7 @@ report.table(
     source=study.costs,
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 verdicts |= report.judge(
     H16=study.gap(cross, extreme, pure, "psnr_db"),
     H54=study.best_gap(cross, extreme, [pure, progressive], "psnr_db"),
@@ -374,7 +374,7 @@ verdicts |= report.judge(
     H36=study.weights_over(config, extreme, pure),
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 spent = costs.query("sweep == 'main'")
 verdicts |= report.judge(
     H35=study.gap(spent, extreme, pure, "epochs_to_0.3"),
@@ -385,7 +385,7 @@ verdicts |= report.judge(
     H46=study.cost(spent, pure, "recon_roughness"),
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 verdicts |= report.judge(
     H18=study.gap(cross, progressive, "pure_long", "psnr_db"),
     H19=study.best_gap(cross, progressive, [pure, extreme], "psnr_db"),
@@ -420,7 +420,7 @@ if len(sweeps):
     report.table("sweeps", sweeps, "各扫描点的跨域得分。", "Cross scores at every point.", source=study.sweep_table)
     report.figure("sweeps", plots.sweeps(sweeps), zh, en)
 
-# %% tags=["nbval-check-output"]
+# %%
 swept, at = scored.query("path == 'cross'"), study.setting
 verdicts |= report.judge(
     H4=study.score(swept, at("noise_sigma", 0.01, "original"), "leak").saying(usual=leak.shown("z.2f")),
@@ -429,7 +429,7 @@ verdicts |= report.judge(
     H37=study.gap(swept, at("noise_sigma", 0.25, extreme), at("noise_sigma", 0.25), "psnr_db"),
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 verdicts |= report.judge(
     H20=study.gap(swept, at("latent", 512), at("latent", 256), "psnr_db"),
     H49=study.gap(swept, at("latent", 512), at("latent", 256), "l1"),
@@ -439,7 +439,7 @@ verdicts |= report.judge(
     H51=study.gap(swept, at("recon", 0.2), at("recon", 1.0), "corr_latent"),
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 rate, clipping = reported("noise2noise.learning_rate"), reported("noise2noise.grad_clip")
 verdicts |= report.judge(
     H23=study.gap(swept, at("edge", 0.05), at("edge", 0.0), "detail"),

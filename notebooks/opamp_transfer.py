@@ -170,7 +170,7 @@ report.code(coral_loss, "CORAL：两个工艺特征协方差之差。", "CORAL: 
 # ## 3 Results
 # ### Are the inputs aligned?
 
-# %% tags=["nbval-check-output"]
+# %%
 alignment = data.compared(prepared, prepared.features)
 figure = plots.distributions(prepared.source, prepared.target, prepared.features)
 report.figure("inputs", figure, "两个工艺的设计变量分布。", "Distributions of the design variables of both processes.")
@@ -190,7 +190,7 @@ shift = data.compared(prepared, prepared.targets)
 figure = plots.distributions(prepared.source, prepared.target, prepared.targets, log=prepared.log_targets)
 report.figure("outputs", figure, "两个工艺的性能指标分布。", "Distributions of the metrics of both processes.")
 
-# %% tags=["nbval-check-output"]
+# %%
 furthest, said = measures.furthest(shift), reported("opamp_transfer.document")
 below = measures.share_below(prepared, data.GAIN, said["gain_b_from"])
 verdicts |= report.judge(
@@ -203,7 +203,7 @@ verdicts |= report.judge(
 )
 report.table("shift", shift, "输出的漂移。", "The shift of the outputs.", source=data.compared)
 
-# %% tags=["nbval-check-output"]
+# %%
 skewness = data.skewness(prepared)
 report.figure("skew", plots.skew(skewness), "取对数前后的偏度。", "Skewness before and after the logarithm.")
 verdicts |= report.judge(H15=measures.least_skewed(skewness), H16=measures.least_straightened(skewness))
@@ -230,12 +230,12 @@ best_name, mean = term(best.arm.method), tables.published_means(scores, best)
 figure = plots.methods(methods)
 report.figure("methods", figure, "留出目标设计上未解释的方差。", "Unexplained variance on held-out target designs.")
 
-# %% tags=["nbval-check-output"]
+# %%
 transfer_gap, features_gap = measures.transfer_gap(scores), measures.physics_over_transfer(scores)
 verdicts |= report.judge(H5=measures.first_outputs(scores, best), H6=transfer_gap, H22=measures.ensemble_gap(scores))
 report.table("methods", methods, "各方法，按内部误差排序。", "All methods, by inner error.", source=tables.method_table)
 
-# %% tags=["nbval-check-output"]
+# %%
 table = tables.score_table(scores)
 shown = table.query("method in @tables.SHOWN and recipe != 'document' and features == 'physics' and domain != 'source_only'")
 report.figure("scores", plots.outputs(shown), "部分方法，逐指标（物理特征）。", "Some methods by output (physics features).")
@@ -247,7 +247,7 @@ report.table("scores", table, "各方法在每个指标上的得分（物理单�
 public = tables.beside_public(scores, best.arm, reported("opamp_transfer.public"))
 report.table("public", public, "发布的模型与公开记录。", "The published model, the public logs.", source=tables.beside_public)
 
-# %% tags=["nbval-check-output"]
+# %%
 effects = tables.effect_table(scores)
 report.table("effects", effects, "逐步加入各成分的平均 R²。", "Mean R² step by step.", source=tables.effect_table)
 verdicts |= report.judge(H12=features_gap)
@@ -258,7 +258,7 @@ verdicts |= report.judge(H12=features_gap)
 # %% [markdown] tags=["lang-en"]
 # ### How many target labels are needed?
 
-# %% tags=["nbval-check-output"]
+# %%
 budgets_run = ablations.budgets(lab)
 budget, few = tables.budget_table(budgets_run), measures.budget_gap(budgets_run, config.few_labels)
 report.figure("budget", plots.budget(budget), "目标标注数与未解释方差。", "Unexplained variance by number of target labels.")
@@ -282,7 +282,7 @@ report.table("budget", budget, "不同标注预算下的得分。", "Scores at e
 stages = ablations.curves(lab)
 report.figure("stages", plots.stages(stages), "源训练与三个微调阶段。", "Source training and the three stages.")
 
-# %% tags=["nbval-check-output"]
+# %%
 sweep = ablations.sweep(lab)
 report.figure("sweep", plots.sweep(sweep), "损失权重的扫描，以及裁剪与否。", "Sweeps of the loss weights, and clipping.")
 coral = config.lambda_coral
@@ -295,19 +295,19 @@ verdicts |= report.judge(
 summary = tables.over_splits(sweep, "parameter", "value")
 report.table("sweep", summary, "损失权重与裁剪：内部折上的均值。", "Loss weights and clipping: means.", source=ablations.sweep)
 
-# %% tags=["nbval-check-output"]
+# %%
 held_back = ablations.held_back(lab)
 by_hold = tables.over_splits(held_back, "l2sp", "metric")[["l2sp", "metric", "r2", "ln_r2", "mre"]]
 report.table("l2sp", by_hold, "有与没有 L2-SP。", "With L2-SP and without.", source=ablations.held_back)
 verdicts |= report.judge(H25=measures.hold_gap(held_back, config))
 
-# %% tags=["nbval-check-output"]
+# %%
 scaling = ablations.scalers(lab)
 by_scaling = tables.over_splits(scaling, "scaling", "method", "offset")[["scaling", "method", "offset", "r2"]]
 report.table("scaling", by_scaling, "输出标准化的依据。", "What outputs are scaled on.", source=ablations.scalers)
 verdicts |= report.judge(H9=measures.scaler_gap(scaling), H20=measures.scaled_mean(lab, data.GAIN))
 
-# %% tags=["nbval-check-output"]
+# %%
 logarithm = ablations.logarithm(lab)
 by_scale = tables.over_splits(logarithm, "scale", "metric")[["scale", "metric", "r2", "ln_r2", "mre"]]
 report.table("logarithm", by_scale, "对数与标准化。", "Logarithm and standardisation.", source=ablations.logarithm)
@@ -319,7 +319,7 @@ verdicts |= report.judge(H10=measures.log_gap(logarithm), H26=measures.standard_
 # %% [markdown] tags=["lang-en"]
 # ### Can the uncertainties be trusted?
 
-# %% tags=["nbval-check-output"]
+# %%
 calibration = tables.calibration_table(scores, tables.UNCERTAIN)
 report.figure("coverage", plots.coverage(calibration), "校准前后的覆盖率。", "Coverage before and after calibration.")
 verdicts |= report.judge(H11=measures.coverage_gap(scores, best.arm.method))
@@ -413,7 +413,7 @@ figure = opamp_inverse.shares(shares)
 report.figure("inverse_shares", figure, "被满足的比例，评判者：{by}。", "Specifications met, judged by {by}.", by=judged_by)
 report.text(*judge.judge_says(inverted.judge))
 
-# %% tags=["nbval-check-output"]
+# %%
 report.table("inverse_shares", shares, "各方法满足要求的比例。", "Share of specifications met.", source=inverse.shares)
 reached = inverse.reached(inverted)
 verdicts |= report.judge(I1=reached, I2=inverse.advantage(inverted), I3=inverse.reached(inverted, "mdn"))
@@ -454,7 +454,7 @@ report.figure("inverse_traces", figure, "搜索中的损失（{s:.1f} 秒）。"
 # of each stands in, to see whether the diagnosis tells that it is out of reach. The last figure is the front of two metrics
 # that are maximised together: where predictions go beyond the known designs, the judge's measurements tell whether they hold.
 
-# %% tags=["nbval-check-output"]
+# %%
 feasible = inverse.feasibility(prepared, trained, config)
 where = inverse.feasibility
 report.table("inverse_feasibility", feasible, "示例目标与已知设计。", "The example target and known designs.", source=where)

@@ -148,7 +148,7 @@ if len(quantiles):
 features = [(f.name, f.wave_aa) for f in features_between(float(sets.wave[0]), float(sets.wave[-1]))]
 report.figure("example", plots.example(tables.example(results), features))
 
-# %% tags=["nbval-check-output"]
+# %%
 report.judge(H42=checks.redrawn(results), H43=checks.sigma_follows_flux(results))
 
 # %%
@@ -220,7 +220,7 @@ ladder = results.group("ladder")
 ceiling = tables.ceiling_of(results)
 report.figure("scaling", plots.scaling_curves(ladder, ceiling=ceiling))
 
-# %% tags=["nbval-check-output"]
+# %%
 largest = results.largest()
 report.judge(
     H1=measures.r2_at_scale(results, reported("vit_scaling.training.rows")),
@@ -232,11 +232,11 @@ report.judge(
     H32=measures.equivalent_stars(results),
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 report.table("ladder", tables.scored(ladder), source=study.Results.group)
 report.judge(H25=measures.overfit(results), H26=measures.gap_shrinks(results), H27=measures.fresh_closes_the_gap(results))
 
-# %% tags=["nbval-check-output"]
+# %%
 report.table("searches", results.searches(), source=study.Results.searches)
 report.table("slopes", results.slopes(), source=study.Results.slopes)
 report.judge(H4=measures.slope(results))
@@ -289,7 +289,7 @@ report.say("cells", **tables.ends(cells, "r2"))
 history = results.history("run_1", "run_2", "fresh")
 report.figure("training", plots.training_curves(history))
 
-# %% tags=["nbval-check-output"]
+# %%
 share = reported("vit_scaling.run_1.summary.epoch") / reported("vit_scaling.training.epochs")
 report.judge(H24=measures.rise_from(results.course(), share), H33=measures.smallest_step(results.course()))
 
@@ -308,7 +308,7 @@ arms = results.arms()
 if len(arms):
     report.figure("ablations", plots.ablations(arms))
 
-# %% tags=["nbval-check-output"]
+# %%
 report.judge(
     H5=measures.weakest(measures.r2_of(results, "run_1"), measures.r2_of(results, "tokenizer_sw")),
     H14=measures.gain(results, "tokenizer_sw"),
@@ -320,7 +320,7 @@ report.judge(
     H28=measures.other_lengths(),
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 report.judge(
     H11=measures.gain(results, "norm_minmax"),
     H15=measures.gain(results, "loss_l1"),
@@ -332,7 +332,7 @@ report.judge(
     H38=measures.outliers(),
 )
 
-# %% tags=["nbval-check-output"]
+# %%
 epochs = results.history("run_1", "norm_minmax", "rate_constant")
 report.judge(
     H21=measures.gain(results, "rate_constant"),
@@ -352,7 +352,7 @@ report.judge(H12=checks.precision_ratio(results, "spectra_per_s"), H13=checks.pr
 # %% [markdown] tags=["lang-en"]
 # ### Noise level
 
-# %% tags=["nbval-check-output"]
+# %%
 noise = results.group("noise")
 if len(noise):
     report.figure("noise", plots.noise_sweep(noise))
@@ -373,7 +373,7 @@ if len(noise):
 # Under $y' = ay + b$ both sums of $R^2 = 1 - \frac{\sum (y-\hat y)^2}{\sum (y-\bar y)^2}$ gain the factor $a^2$, so
 # that it stays; the MAE scales with $|a|$.
 
-# %% tags=["nbval-check-output"]
+# %%
 spaces = tables.linear_invariance(results, largest["vit"])
 report.table("spaces", spaces, source=tables.linear_invariance, digits=6)
 report.judge(H7=checks.r2_moved(spaces), H8=checks.dex_per_unit(results, largest["vit"]))
@@ -389,7 +389,7 @@ report.judge(H7=checks.r2_moved(spaces), H8=checks.dex_per_unit(results, largest
 # flux error makes no sense. Here this becomes two claims to test: whether the two errors are related, and whether such
 # a weighting is of use.
 
-# %% tags=["nbval-check-output"]
+# %%
 report.table("flux_error", checks.by_flux_error(results, largest["vit"]), source=checks.by_flux_error)
 report.judge(
     H9=checks.flux_error_correlation(results, largest["vit"]),
@@ -410,7 +410,7 @@ report.say("coverage", **tables.ends(coverage, "nominal"))
 # The figure is of the published model, the ViT of the highest validation R²: the mean over test stars and heads, of the
 # CLS token's attention where there is one, or else averaged over queries.
 
-# %% tags=["nbval-check-output"]
+# %%
 best = results.best_vit()
 attention = tables.attention(results, best)
 report.figure("attention", plots.attention_over_wavelength(attention, tables.mean_spectrum(results), features))

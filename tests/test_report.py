@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 
 from lib.config import StudyConfig
+from lib.evidence import Measured
 from lib.report import Criterion, Report, command, number, pair, reported, reported_source, text
 from lib.report.display import table_payload
+from lib.report.ledger import Ledger
 from lib.report.publish import READY, open_staging, publish, recover
 from lib.report.text import glossary
 
@@ -26,14 +28,14 @@ PROVENANCE = {
     "threads": 1,
     "seconds": 1.0,
 }
-SAID = dict.fromkeys(("supported", "refuted", "inconclusive"), ("{value:.2f}", "{value:.2f}"))
+H1 = {"zh": "甲", "en": "a", "holds": "> 0.5", "metric": "r2"}
+LEDGER = Ledger(title={"zh": "题", "en": "T"}, question={"zh": "问", "en": "Q"}, header=HEADER, claims={"H1": H1})
 
 
 @pytest.fixture
 def report(tmp_path):
-    made = Report(Example.checked({"out_dir": str(tmp_path)}), title=pair("题", "T"), question=pair("问", "Q"), header=HEADER)
+    made = Report(Example.checked({"out_dir": str(tmp_path)}), words=LEDGER)
     made.describe_data(source="embedded", name="toy", fingerprint="sha256:0", n_train=1, n_dropped=0)
-    made.hypothesis("H1", "甲", "a")
     return made
 
 
@@ -114,7 +116,7 @@ def test_finish_refuses_a_hypothesis_without_a_verdict_and_publishes_nothing(rep
 def test_a_complete_run_publishes_results_tables_and_figures(report):
     shown(report)
     report.table("scores", pd.DataFrame({"method": ["ridge"], "r2": [0.5]}), "表", "table")
-    report.claim("H1", metric="r2", value=0.7, criterion=Criterion("gt", 0.5), anchor="tab-scores", **SAID)
+    report.judge(H1=Measured(0.7))
     report.fact("best", 0.7, "最好", "best", reported_as="mlp_head.test_r2")
     report.finish(answer=pair("答", "A"), provenance=PROVENANCE, figure="headline")
     results = json.loads((report.out / "results.json").read_text())
@@ -124,21 +126,6 @@ def test_a_complete_run_publishes_results_tables_and_figures(report):
     assert (report.out / results["figure"]).is_file()
     assert (report.out / results["tables"]["scores"]).read_text() == "method,r2\nridge,0.5\n"
     assert not (report.out / "running.json").exists()
-
-
-def test_an_undeclared_or_doubly_judged_claim_is_refused(report):
-    arguments = {"metric": "r2", "value": 0.7, "criterion": Criterion("gt", 0.5), "anchor": "x"} | SAID
-    with pytest.raises(ValueError, match="not declared"):
-        report.claim("H9", **arguments)
-    report.claim("H1", **arguments)
-    with pytest.raises(ValueError, match="judged twice"):
-        report.claim("H1", **arguments)
-
-
-def test_an_untaken_sentence_is_formatted_all_the_same(report):
-    said = SAID | {"refuted": ("{missing}", "{missing}")}
-    with pytest.raises(ValueError, match="missing"):
-        report.claim("H1", metric="r2", value=0.7, criterion=Criterion("gt", 0.5), anchor="x", **said)
 
 
 def test_a_table_with_an_unknown_column_asks_for_both_languages(report):

@@ -9,9 +9,11 @@ from results_cases import claim, results, schema_1
 
 from lib import paths, runtime
 from lib.config import StudyConfig
+from lib.evidence import Measured
 from lib.render.index import read_page
 from lib.render.items import provenance
-from lib.report import Criterion, Report, pair
+from lib.report import Report, dotted, pair
+from lib.report.ledger import Ledger
 from lib.report.results import checked, fitted, read_results, shortened, upgraded, zh_width
 
 
@@ -95,9 +97,10 @@ def report(tmp_path):
     from matplotlib.figure import Figure
 
     header = dict.fromkeys(("experiment_id", "author", "date", "project", "topic", "mvp", "model_version"), "x")
-    made = Report(
-        Example.checked({"out_dir": str(tmp_path), "seed": 3}), title=pair("题", "T"), question=pair("问", "Q"), header=header
-    )
+    said = {"holds": "> 0.5", "metric": "r2"}
+    claims = {"H1": {"zh": "甲", "en": "a", "key": True, "group": "pooling", **said}, "H2": {"zh": "乙", "en": "b", **said}}
+    words = Ledger(title={"zh": "题", "en": "T"}, question={"zh": "问", "en": "Q"}, header=header, claims=claims)
+    made = Report(Example.checked({"out_dir": str(tmp_path), "seed": 3}), words=words)
     made.describe_data(source="embedded", name="toy", fingerprint="sha256:0", n_train=1, n_dropped=0)
     figure = Figure()
     figure.add_subplot().plot([1, 2])
@@ -106,18 +109,17 @@ def report(tmp_path):
 
 
 def finished(report, **more):
+    report.judge(**{name: Measured(0.7) for name in report.hypotheses if name not in {c["id"] for c in report.claims}})
     made = {"commit": "c", "dirty": False, "packages": {}, "device": "cpu", "threads": 1, "seconds": 1.0}
     report.finish(answer=pair("答。二。", "One. Two."), provenance=made, figure="headline", **more)
     return json.loads((report.out / "results.json").read_text())
 
 
 def test_a_run_says_where_its_claims_and_facts_come_from(report):
-    said = dict.fromkeys(("supported", "refuted", "inconclusive"), ("{value:.2f}", "{value:.2f}"))
-    report.hypothesis("H1", "甲", "a", key=True, group="pooling")
-    report.hypothesis("H2", "乙", "b")
-    at = {"metric": "r2", "criterion": Criterion("gt", 0.5), "anchor": "x"}
-    report.claim("H1", value=0.7, source=checked, seeds=3, tool="ngspice", **at, **said)
-    report.claim("H2", value=None, why_not={"zh": "无", "en": "none"}, source=checked, seeds=0, **at, **said)
+    why = {"zh": "无", "en": "none"}
+    report.judge(
+        H1=Measured(0.7, source=dotted(checked), seeds=3, tool="ngspice"), H2=Measured(why=why, source=dotted(checked), seeds=0)
+    )
     report.fact("best", 0.7, "最好", "best", source=checked)
     found = finished(report, short=pair("短", "short"), seeds=range(2))
     first, second = found["claims"]

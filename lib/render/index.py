@@ -12,7 +12,7 @@ from lib import paths
 from lib.files import read_json
 from lib.render.page import write_page
 from lib.render.receipt import receipts, without
-from lib.report.text import contradictions
+from lib.report.ledger import contradictions
 
 VERDICTS = ("supported", "refuted", "inconclusive", "not_tested")
 RESULTS = re.compile(r'<script type="application/json" id="results">(.*?)</script>', re.S)

@@ -26,29 +26,16 @@ HEADER = ("experiment_id", "author", "date", "project", "topic", "mvp", "model_v
 class Report:
     """Collects what a notebook shows and publishes it at the end; until then the last good results stay untouched.
 
-    Title, question, header and claims are those of the study's ledger, notebooks/claims/<study>.yaml (see lib.report.ledger).
-    title, question  other texts in both languages (see `pair`)
-    header           experiment_id, author, date, project, topic, mvp, model_version of the source document
+    words  title, question, header, claims and other texts; those of notebooks/claims/<study>.yaml unless given
     """
 
-    def __init__(
-        self,
-        config: StudyConfig,
-        *,
-        title: Pair | None = None,
-        question: Pair | None = None,
-        header: dict[str, str] | None = None,
-    ) -> None:
-        self.ledger: dict[str, ledger.Claim] = {}
-        self.words = ledger.Ledger.model_construct()
-        if title is None or question is None or header is None:
-            found = self.words = ledger.load(config.study)
-            title, question = found.title.fill(), found.question.fill()
-            header, self.ledger, self.answer = found.headed(config), found.claims, found.answered
-        missing = [k for k in HEADER if k not in header]
+    def __init__(self, config: StudyConfig, *, words: ledger.Ledger | None = None) -> None:
+        self.config, self.words = config, ledger.load(config.study) if words is None else words
+        self.title, self.question = self.words.title.fill(), self.words.question.fill()
+        self.header, self.ledger = self.words.headed(config), self.words.claims
+        missing = [k for k in HEADER if k not in self.header]
         if missing:
             raise ValueError(f"The header of a report lacks {missing}.")
-        self.config, self.title, self.question, self.header = config, title, question, header
         self.out = config.out
         self.out.mkdir(parents=True, exist_ok=True)
         self.staging = open_staging(self.out)
@@ -84,16 +71,6 @@ class Report:
         if facts:
             both = self.words.text(name, **facts)
             display.emit("text", both | {"facts": sorted(facts)}, f"{both['zh']}\n\n{both['en']}")
-
-    def hypothesis(self, name: str, /, zh: str, en: str, *, key: bool = False, group: str = "", **facts: Any) -> None:
-        """Declare a claim to be judged later; `finish` refuses one without a verdict.
-
-        key  one of the handful that the document calls its conclusions;  group  which question it belongs to
-        """
-        self.hypotheses[name] = pair(zh, en, **facts)
-        self.marks[name] = {"key": key, "group": group}
-        both = {lang: f"**{name}** · {text}" for lang, text in self.hypotheses[name].items()}
-        display.emit("text", both | {"facts": sorted(facts)}, f"{both['zh']}\n\n{both['en']}")
 
     def table(
         self, name: str, frame: pd.DataFrame, zh: str = "", en: str = "", *, source: Callable | None = None, digits: int = 4,
@@ -185,50 +162,6 @@ class Report:
             said = self.words.fact(name)
             self.fact(name, value, said.zh, said.en, unit=said.unit, reported_as=said.reported, source=function)
 
-    def claim(
-        self, name: str, /, *, metric: str, value: float | None, criterion: Criterion, low: float | None = None,
-        high: float | None = None, anchor: str, supported: tuple[str, str], refuted: tuple[str, str],
-        inconclusive: tuple[str, str], reported_as: str | None = None, why_not: Pair | None = None,
-        source: Callable | None = None, seeds: int | None = None, tool: str = "", **facts: Any,
-    ) -> str:  # fmt: skip
-        """Judge a hypothesis and show the verdict with its sentence; all three sentences are formatted on every run.
-
-        A hypothesis that these data cannot judge has no value but a `why_not` in both languages, and is not tested.
-        source  what measured it;  seeds  training seeds behind it, 0 where nothing is trained;  tool  the program that judged it
-        """
-        origin = {"source": source, "seeds": seeds, "tool": tool}
-        if why_not is not None:
-            if value is not None:
-                raise ValueError(f"Claim '{name}' has the value {value} and a reason not to be tested: give one of them.")
-            self.not_tested(
-                name, metric=metric, criterion=criterion, **why_not, anchor=anchor, reported_as=reported_as, **origin
-            )
-            return "not_tested"
-        self._open(name)
-        value, low, high = (None if v is None else float(v) for v in (value, low, high))
-        verdict = criterion.verdict(value, low, high)
-        given = {"value": value, "low": low, "high": high} | facts
-        texts = {"supported": supported, "refuted": refuted, "inconclusive": inconclusive}
-        said = {kind: _said(template, given) for kind, template in texts.items()}
-        used = sorted(set().union(*(fields(t) for sides in texts.values() for t in sides)))
-        self._judge(
-            name, used, metric=metric, value=value, low=low, high=high, criterion=criterion, verdict=verdict, why_not=None,
-            text=said[verdict], reported_as=reported_as, anchor=f"#{anchor}", **origin,
-        )  # fmt: skip
-        return verdict
-
-    def not_tested(
-        self, name: str, /, *, metric: str, criterion: Criterion, zh: str, en: str, anchor: str = "", reported_as: str | None = None,
-        source: Callable | None = None, seeds: int | None = None, tool: str = "",
-    ) -> None:  # fmt: skip
-        """Say that this profile cannot judge a hypothesis, and why."""
-        self._open(name)
-        self._judge(
-            name, [], metric=metric, value=None, low=None, high=None, criterion=criterion, verdict="not_tested", why_not=en,
-            why_not_zh=zh, text={"zh": zh, "en": en}, reported_as=reported_as, anchor=f"#{anchor}" if anchor else "",
-            source=source, seeds=seeds, tool=tool,
-        )  # fmt: skip
-
     def finish(
         self, *, answer: Pair, provenance: dict[str, Any], figure: str, implications: Sequence[Pair] = (), short: Pair | None = None,
         seeds: Sequence[int] | None = None,
@@ -292,9 +225,3 @@ def dotted(source: Callable | str | None) -> str:
     if source is None or isinstance(source, str):
         return source or ""
     return f"{source.__module__}.{source.__qualname__}"
-
-
-def _said(template: tuple[str, str], given: dict[str, Any]) -> Pair:
-    zh, en = template
-    used = fields(zh) | fields(en)
-    return pair(zh, en, **{k: v for k, v in given.items() if k in used})

@@ -119,14 +119,3 @@ def reported(path: str) -> Any:
 def reported_source(path: str) -> str:
     """Tell whether `path` is stated by the document itself or by other public reports on the same data."""
     return "public" if "public" in path.split(".") else "document"
-
-
-@cache
-def contradictions() -> list[dict[str, Any]]:
-    """Return where the documents contradict themselves: study, sentence with the figures of reported.yaml, claims that test it."""
-    entries = yaml.safe_load((FOLDER / "contradictions.yaml").read_text(encoding="utf8"))
-    return [
-        {key: e.get(key, []) for key in ("study", "claims")}
-        | pair(e["zh"], e["en"], **{k: reported(path) for k, path in e["facts"].items()})
-        for e in entries
-    ]
