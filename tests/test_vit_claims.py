@@ -109,14 +109,14 @@ def test_the_smallest_size_compares_the_two_models_there():
     found = measures.lead(made, smallest=True)
     assert (found.facts["n"], found.value) == (100, pytest.approx(-0.2))
     assert measures.lead(made).value == pytest.approx(0.1)
-    assert found.facts["crossing"]["en"] == "n ≈ 250"
+    assert found.facts["crossing"]["en"] == "It passes LightGBM from about 250 spectra on."
 
 
-@pytest.mark.parametrize(("trees", "said"), [((0.0, 0.0), "at or below n = 100"), ((0.5, 0.9), "not within this ladder")])
+@pytest.mark.parametrize(("trees", "said"), [((0.0, 0.0), "at every size"), ((0.5, 0.9), "does not pass")])
 def test_a_crossing_outside_the_ladder_is_said_as_such(trees, said):
     curves = {"vit": (0.1, 0.6), "lightgbm": trees}
     scores = [(vit(n, model=m), r2) for m, curve in curves.items() for n, r2 in zip((100, 400), curve, strict=True)]
-    assert measures.crossing_text(Made(*scores, sizes=[100, 400]))["en"] == said
+    assert said in measures.crossing_text(Made(*scores, sizes=[100, 400]))["en"]
 
 
 def test_training_without_noise_is_compared_with_the_same_training_with_noise():

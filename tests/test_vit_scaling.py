@@ -28,7 +28,7 @@ from lib.studies import vit_scaling
 from lib.studies.vit_scaling import VitScalingConfig, checks, measures, points, tables, vit_settings
 from lib.studies.vit_scaling import __main__ as command
 from lib.studies.vit_scaling.__main__ import main
-from lib.studies.vit_scaling.answer import passes
+from lib.studies.vit_scaling.measures import passes
 from lib.studies.vit_scaling.points import Sweep, splits
 
 CPU = torch.device("cpu")

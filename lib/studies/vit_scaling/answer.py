@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from lib.studies.vit_scaling.measures import slope
+from lib.studies.vit_scaling.measures import crossing_text, slope
 from lib.studies.vit_scaling.results import Results
-from lib.studies.vit_scaling.scaling import rough
 
 Words = dict[str, str]  # {"zh": ..., "en": ...}
 
@@ -31,17 +30,7 @@ def short(results: Results, ceiling: float) -> Words:
         "zh": f"信息上限为 {ceiling:.3f}，ViT 达到其 {vit / ceiling:.0%}。",
         "en": f"The information ceiling is {ceiling:.3f}, of which the ViT reaches {vit / ceiling:.0%}.",
     }
-    return joined(reached, *([] if np.isnan(ceiling) else [limit]), passes(results.crossing(), min(results.config.sizes)))
-
-
-def passes(crossing: float | None, least: int) -> Words:
-    """Say from which n the ViT stays above LightGBM; least: the smallest size, None: nowhere."""
-    if crossing is None:
-        return {"zh": "在试过的规模内，ViT 没有超过 LightGBM。", "en": "Within the sizes tried it does not pass LightGBM."}
-    if crossing <= least:
-        return {"zh": "在试过的每个规模上，ViT 都高于 LightGBM。", "en": "It is above LightGBM at every size tried."}
-    n = rough(crossing)
-    return {"zh": f"从约 {n} 条光谱起，ViT 超过 LightGBM。", "en": f"It passes LightGBM from about {n} spectra on."}
+    return joined(reached, *([] if np.isnan(ceiling) else [limit]), crossing_text(results))
 
 
 def joined(*parts: Words) -> Words:

@@ -225,9 +225,14 @@ def spread(history: pd.DataFrame, arm: str, other: str = "run_1", *, late: bool 
 
 def crossing_text(results: Results) -> dict[str, str]:
     """Say from which n the ViT stays above LightGBM under fixed noise, in both languages."""
-    n, least = results.crossing(), min(results.config.sizes)
-    if n is None:
-        return {"zh": "在本阶梯内未出现", "en": "not within this ladder"}
-    if n <= least:
-        return {"zh": f"不晚于 n = {least:,}", "en": f"at or below n = {least:,}"}
-    return dict.fromkeys(("zh", "en"), f"n ≈ {scaling.rough(n)}")
+    return passes(results.crossing(), min(results.config.sizes))
+
+
+def passes(crossing: float | None, least: int) -> dict[str, str]:
+    """Say a crossing; None: there is none.   least  the smallest size"""
+    if crossing is None:
+        return {"zh": "在试过的规模内，ViT 没有超过 LightGBM。", "en": "Within the sizes tried it does not pass LightGBM."}
+    if crossing <= least:
+        return {"zh": "在试过的每个规模上，ViT 都高于 LightGBM。", "en": "It is above LightGBM at every size tried."}
+    n = scaling.rough(crossing)
+    return {"zh": f"从约 {n} 条光谱起，ViT 超过 LightGBM。", "en": f"It passes LightGBM from about {n} spectra on."}

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 
 from lib import metrics
 from lib.arms import Arm
+from lib.calibration import coverage, temperature
 from lib.data import frames
 from lib.data.batches import whole_set
 from lib.data.generated import GeneratedSpectra
@@ -243,10 +243,10 @@ def calibration(results: Results) -> pd.DataFrame:
     if head is None:
         return pd.DataFrame(columns=["nominal", "raw", "rescaled"])
     truths = {"val": results.sets.val.labels[:, 0].double().cpu().numpy(), "test": results.truth}
-    deviation = {k: np.abs(y - results.pred(head, k)) / results.pred(head, f"{k}_sigma") for k, y in truths.items()}
-    reach = {"raw": deviation["test"], "rescaled": deviation["test"] / np.sqrt(np.mean(deviation["val"] ** 2))}
-    limits = [(c, stats.norm.ppf(0.5 + c / 2)) for c in COVERAGE]
-    return pd.DataFrame([{"nominal": c} | {k: float(np.mean(z < limit)) for k, z in reach.items()} for c, limit in limits])
+    sets = {k: [v[:, None] for v in (y, results.pred(head, k), results.pred(head, f"{k}_sigma"))] for k, y in truths.items()}
+    y, mean, sd = sets["test"]
+    reach = {"raw": sd, "rescaled": sd * temperature(*sets["val"])}
+    return pd.DataFrame([{"nominal": c} | {k: float(coverage(y, mean, s, c)[0]) for k, s in reach.items()} for c in COVERAGE])
 
 
 def attention(results: Results, point: Arm, stars: int = 128) -> pd.DataFrame:
