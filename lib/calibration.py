@@ -1,5 +1,7 @@
 """Standard deviations that mean what they say: temperature, coverage, and the precision-weighted ensemble."""
 
+from typing import Any
+
 import numpy as np
 from scipy import stats
 
@@ -32,15 +34,15 @@ def coverage(y: np.ndarray, mean: np.ndarray, sd: np.ndarray, level: float) -> n
     return (np.abs(y - mean) <= half_width(level) * sd).mean(0)
 
 
-def combine(means: np.ndarray, sds: np.ndarray, errors: np.ndarray, *, per_row: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def combine(means: Any, sds: Any, errors: Any, *, per_row: bool = True) -> tuple[Any, Any]:
     """Average predictions by precision per row and by inverse squared error per output; return mean and sd (n, M).
 
-    means, sds  (A, n, M) of A models, sds calibrated;  errors (A, M) mean squared errors on held-out rows
+    means, sds  (A, n, M) of A models, sds calibrated;  errors (A, M) mean squared errors on held-out rows (arrays or tensors)
     per_row     False: each model's precision is 1 / errors, the same in every row
     The variance is that of the weighted mixture, disagreement included.
     """
-    precision = 1 / sds**2 if per_row else np.broadcast_to(1 / errors[:, None], means.shape)
+    precision = 1 / (sds**2 if per_row else errors[:, None])
     weight = precision / errors[:, None]
     weight = weight / weight.sum(0)
     mean = (weight * means).sum(0)
-    return mean, np.sqrt((weight * (sds**2 + (means - mean) ** 2)).sum(0))
+    return mean, (weight * (sds**2 + (means - mean) ** 2)).sum(0) ** 0.5

@@ -31,7 +31,7 @@ from lib.steps.opamp.spec import Arm
 from lib.steps.vit import save as save_vit
 from lib.studies.latent_extraction.__main__ import main as denoise_main
 from lib.studies.mlp_head.__main__ import main as head_main
-from lib.studies.opamp_transfer import publish
+from lib.studies.opamp_transfer import artifact as opamp_artifact
 from lib.studies.opamp_transfer.__main__ import main as opamp_main
 from lib.studies.vit_scaling.__main__ import main as vit_main
 
@@ -133,8 +133,10 @@ def opamp_model(folder):
     x, y = designs()
     inputs, scaler = Inputs.fit(x, FEATURES, []), Scaler.fit(y, TARGETS, TARGETS)
     linear = Linear(np.zeros((3, len(inputs.physics.names))), np.zeros(3), 1)
-    member = publish.Member(Arm("ridge", "target_only", recipe=""), linear, np.ones(3), np.ones(3))
-    publish.save(publish.Model("amp", inputs, scaler, [member], np.ones(3), np.full(3, -3.0), np.full(3, 3.0), {}), folder)
+    member = opamp_artifact.Member(Arm("ridge", "target_only", recipe=""), linear, np.ones(3), np.ones(3))
+    opamp_artifact.save(
+        opamp_artifact.Model("amp", inputs, scaler, [member], np.ones(3), np.full(3, -3.0), np.full(3, 3.0), {}), folder
+    )
     return folder
 
 

@@ -49,7 +49,7 @@ from lib.studies.latent_extraction.config import LatentExtractionConfig as Laten
 from lib.studies.mlp_head.config import MLPHeadConfig as Head
 from lib.studies.noise2noise.__main__ import main as n2n_main
 from lib.studies.noise2noise.config import Config as N2n
-from lib.studies.opamp_transfer import publish
+from lib.studies.opamp_transfer import artifact as opamp_artifact
 from lib.studies.opamp_transfer.__main__ import main as opamp_main
 from lib.studies.opamp_transfer.config import Config as Opamp
 from lib.studies.opamp_transfer.data import prepare
@@ -432,7 +432,7 @@ MODELS = {
         m / "head.safetensors")), r"head\.safetensors has no 'head\.0\.weight'"),
     "vit without its scaler": (lambda t: predict_vit(t, model=without("model.json", "scaler")), r"model\.json lacks scaler"),
     "n2n without its sizes": (lambda t: load_n2n(n2n(t).joinpath("model.json").write_text("{}") and t), "lacks features"),
-    "op-amp model absent": (lambda t: publish.load(t), r"model\.json does not exist"),
+    "op-amp model absent": (lambda t: opamp_artifact.load(t), r"model\.json does not exist"),
     "op-amp model of another study": (
         lambda t: predict_designs(t, model=lambda m: text(m / "model.json", '{"features": [4]}')), r"model\.json lacks opamp, members"),
     "op-amp member of no kind": (lambda t: predict_designs(t, model=lambda m: text(m / "model.json", (m / "model.json").read_text()

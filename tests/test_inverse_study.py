@@ -15,11 +15,10 @@ from lib.inverse.diagnose import diagnose
 from lib.inverse.model import InverseModel
 from lib.studies.opamp_transfer import inverse as study
 from lib.studies.opamp_transfer import judge
-from lib.studies.opamp_transfer.__main__ import main
+from lib.studies.opamp_transfer.__main__ import main, simulated
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import prepare
 from lib.studies.opamp_transfer.inverse import held_out, train_inverse
-from lib.studies.opamp_transfer.inverse_commands import simulated
 
 FEATURES, TARGETS = ["w1", "l1", "r_load", "ibias"], ["dc_gain", "ugf", "offset"]
 
@@ -277,5 +276,6 @@ def test_advantage_is_the_paired_difference_of_shares():
     rows = [(m, s, miss) for m, hits in {"search": [1, 1, 1, 0], "lookup": [1, 0, 0, 0]}.items() for s, miss in enumerate(hits)]
     results = pd.DataFrame([{"method": m, "specification": s, "miss": 0.01 if hit else 0.2} for m, s, hit in rows])
     found = study.advantage(study.Inverted(results, pd.DataFrame(), "ngspice", 0.0))
-    assert found["value"] == 0.5
-    assert found["low"] <= 0.5 <= found["high"]
+    assert found.value == 0.5
+    assert found.low <= 0.5 <= found.high
+    assert found.tool == "ngspice"

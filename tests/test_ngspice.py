@@ -5,16 +5,17 @@ import sys
 
 import pandas as pd
 import pytest
-from lib.studies.opamp_transfer.inverse_fit import held_out, train_inverse
 
 from lib import paths
 from lib import runtime as rt
 from lib.data import circuit
-from lib.data.topology import FIVE_T, sample_designs
+from lib.data.topology import FIVE_T
 from lib.studies.opamp_transfer import inverse as study
 from lib.studies.opamp_transfer import judge
 from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.data import prepare
+from lib.studies.opamp_transfer.inverse import held_out, train_inverse
+from tools.simulate_opamps import sample_designs
 
 STAND_IN = """#!{python} -S
 import re, sys
@@ -88,9 +89,9 @@ def test_without_the_simulator_the_study_runs_and_says_which_claims_are_not_judg
     assert done.rounds is None
     assert set(study.shares(done).method) == set(study.METHODS)  # the tables still give the estimate
     for claim in (study.reached(done), study.reached(done, "mdn"), study.advantage(done)):
-        assert [claim[k] for k in ("value", "low", "high")] == [None] * 3
-        assert "ngspice" in claim["why_not"]["zh"]
-        assert "ngspice is not on the PATH" in claim["why_not"]["en"]
+        assert (claim.value, claim.low, claim.high) == (None, None, None)
+        assert "ngspice" in claim.why["zh"]
+        assert "ngspice is not on the PATH" in claim.why["en"]
 
 
 def test_with_the_simulator_the_claims_are_judged_and_the_rounds_follow(inverse, found, tmp_path, monkeypatch):
@@ -100,8 +101,8 @@ def test_with_the_simulator_the_claims_are_judged_and_the_rounds_follow(inverse,
     assert done.rounds.simulations.tolist() == list(range(1, len(done.rounds) + 1))
     assert set(study.shares(done).method) == {*study.METHODS, "corrected"}
     for claim in (study.reached(done), study.reached(done, "mdn"), study.advantage(done)):
-        assert "why_not" not in claim
-        assert claim["low"] <= claim["value"] <= claim["high"]
+        assert claim.tool == "ngspice"
+        assert claim.low <= claim.value <= claim.high
     searched = done.results[(done.results.method == "search") & (done.results.metric == "dc_gain")]
     assert (searched.judged == 100.0).all()
 
@@ -109,5 +110,6 @@ def test_with_the_simulator_the_claims_are_judged_and_the_rounds_follow(inverse,
 def test_users_own_data_are_judged_without_the_simulator(inverse, hidden):
     results = pd.DataFrame([{"method": m, "specification": s, "miss": 0.01} for m in study.METHODS for s in range(3)])
     own = study.Inverted(results, pd.DataFrame(), "gaussian_process", 0.0)
-    assert study.reached(own)["value"] == 1.0
-    assert study.advantage(own)["value"] == 0.0
+    assert study.reached(own).value == 1.0
+    assert study.advantage(own).value == 0.0
+    assert study.reached(own).tool == ""

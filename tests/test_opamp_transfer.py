@@ -11,16 +11,15 @@ from torch.distributions import Normal
 from lib import calibration, paths
 from lib.data import opamp
 from lib.runtime import Runtime
-from lib.steps.opamp.arms import ArmSpec, compare_opamp_arm, fit_and_predict, todo_of
+from lib.steps.opamp.arms import ArmSpec, compare_opamp_arm, features_of, fit_and_predict, todo_of
 from lib.steps.opamp.bench import SCORED, bagged_jobs, build, gather, jobs
 from lib.steps.opamp.source import fit_source, source_spec
 from lib.steps.opamp.spec import Arm
-from lib.steps.opamp.stages import checkpoint
-from lib.studies.opamp_transfer import comparison, open_lab, prepare, publish, stages
-from lib.studies.opamp_transfer.__main__ import main
+from lib.steps.opamp.stages import ORDER, checkpoint
+from lib.studies.opamp_transfer import artifact, comparison, open_lab, prepare
+from lib.studies.opamp_transfer.__main__ import main, run_stage
 from lib.studies.opamp_transfer.comparison import arms
 from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.forward import Published
 
 FEATURES, TARGETS = ["w1", "l1", "ibias"], ["ugf", "cmrr"]
 SMALL = {"document": True, "hidden": 8, "layers": 2, "epochs": 3, "raw": "all"}  # both recipes, both feature sets
@@ -154,25 +153,25 @@ def test_the_ensemble_follows_the_precise_member_and_reports_disagreement():
 def test_a_stage_names_the_command_that_makes_its_predecessor(lab, tmp_path):
     wanted = r"'bias' is missing .*`python -m lib.studies.opamp_transfer stage bias --folder \S+ --data \S+ --opamp amp --profile smoke --recipe"
     with pytest.raises(ValueError, match=wanted):
-        stages.run("head", lab, tmp_path)
+        run_stage("head", lab, tmp_path)
     with pytest.raises(ValueError, match="the stages are source, bias, head, unfreeze"):
-        stages.run("thaw", lab, tmp_path)
+        run_stage("thaw", lab, tmp_path)
 
 
 def test_a_stage_refuses_the_checkpoint_of_other_data(lab, tmp_path):
-    stages.run("source", lab, tmp_path)
+    run_stage("source", lab, tmp_path)
     other = replace(lab, bench=replace(lab.bench, x={"physics": lab.bench.x["physics"][:, :-1]}))
     with pytest.raises(ValueError, match="of other data or another recipe: make it with `python -m"):
-        stages.run("bias", other, tmp_path)
+        run_stage("bias", other, tmp_path)
 
 
 def test_each_stage_changes_only_what_it_may(lab, tmp_path):
-    for stage in stages.ORDER:
-        curve = stages.run(stage, lab, tmp_path)
+    for stage in ORDER:
+        curve = run_stage(stage, lab, tmp_path)
         assert set(curve.stage) == {stage}
         assert (tmp_path / stage / "curve.csv").is_file()
         assert (curve.train != curve.val).all(), "validation is not training"
-    weights = [checkpoint(s, lab, tmp_path, "compact", "physics")[0].state_dict() for s in stages.ORDER]
+    weights = [checkpoint(s, lab, tmp_path, "compact", "physics")[0].state_dict() for s in ORDER]
     start = {n: weights[0][n.replace("head_A", "head").replace("head_B", "head")] for n in weights[1]}
     allowed = (("head_B",), ("head_B",), ("head_B", "backbone.1."))
     for before, after, prefixes in zip([start, *weights[1:3]], weights[1:], allowed, strict=True):
@@ -190,8 +189,8 @@ CHOSEN = {
 
 @pytest.mark.parametrize("name", CHOSEN)
 def test_a_saved_model_predicts_the_same_in_the_order_of_the_rows(lab, tmp_path, name):
-    model = publish.fit_model(CHOSEN[name], lab)
-    publish.save(model, tmp_path / "model")
+    model = artifact.fit_model(CHOSEN[name], lab)
+    artifact.save(model, tmp_path / "model")
     assert not list((tmp_path / "model").rglob("*.p*k*l*"))
     designs = lab.prepared.target[FEATURES].iloc[::-1]
     designs.to_csv(tmp_path / "x.csv", index=False)
@@ -205,34 +204,43 @@ def test_a_saved_model_predicts_the_same_in_the_order_of_the_rows(lab, tmp_path,
 
 
 @pytest.mark.parametrize("name", CHOSEN)
-def test_the_published_model_on_tensors_is_the_published_model(lab, name):
-    model = publish.fit_model(CHOSEN[name], lab)
+def test_every_member_reads_the_features_that_it_was_fitted_on(lab, name):
+    """Compose the model by hand from the arrays of the bench; the scout is the model but for its slope beyond the known range."""
+    model, bench = artifact.fit_model(CHOSEN[name], lab), lab.bench
+    means, sds = [], []
+    for member in model.members:
+        mean, sd = member.predictor(lab.reading(member.arm).bench.x[features_of(member.arm)])
+        sd = np.broadcast_to(np.sqrt(member.error), mean.shape) if sd is None else sd
+        means.append(np.clip(mean, model.low, model.high))
+        sds.append(sd * member.temperature)
+    mean, sd = calibration.combine(np.stack(means), np.stack(sds), np.stack([m.error for m in model.members]))
+    sd = sd * model.temperature
     designs = lab.prepared.target[FEATURES]
-    x = torch.tensor(designs.to_numpy())
-    mean, sd = Published(model)(x)
-    np.testing.assert_allclose(mean, model.predict(designs), rtol=2e-4)
-    np.testing.assert_allclose(sd, model.predict_sd(designs), rtol=5e-3)
-    np.testing.assert_allclose(Published(model, scout=True)(x)[0][5:], mean[5:], rtol=0.05)
+    np.testing.assert_allclose(model.predict(designs), bench.y_scaler.inverse(mean), rtol=2e-6)
+    half = (bench.y_scaler.inverse(mean + sd) - bench.y_scaler.inverse(mean - sd)) / 2
+    np.testing.assert_allclose(model.predict_sd(designs), half, rtol=1e-4)
+    scouted = model(torch.tensor(designs.to_numpy()), scout=True)[0]
+    np.testing.assert_allclose(scouted[5:], model.predict(designs)[5:], rtol=0.05)
 
 
 def test_the_published_model_has_the_slope_of_finite_differences(lab):
-    scout = Published(publish.fit_model(CHOSEN["ensemble"], lab), scout=True)
+    model = artifact.fit_model(CHOSEN["ensemble"], lab)
     middle = torch.tensor([[20.3, 0.9, 1.4e-5]], dtype=torch.float64)
     step = torch.tensor([[0.1, 0.0, 0.0]], dtype=torch.float64)
     x = middle.clone().requires_grad_()
-    (slope,) = torch.autograd.grad(scout(x)[0].sum(), x)
-    rise = (scout(middle + step)[0] - scout(middle - step)[0]).sum() / 0.2
+    (slope,) = torch.autograd.grad(model(x, scout=True)[0].sum(), x)
+    rise = (model(middle + step, scout=True)[0] - model(middle - step, scout=True)[0]).sum() / 0.2
     assert slope[0, 0] == pytest.approx(float(rise), rel=0.02)
 
 
 def test_a_folder_that_is_no_model_is_refused_with_one_sentence(tmp_path):
     with pytest.raises(ValueError, match=r"model.json does not exist"):
-        publish.load(tmp_path)
+        artifact.load(tmp_path)
 
 
 @pytest.mark.parametrize("spoil", ["model.json", "member_0/gp.safetensors", "member_1/net_0.safetensors"])
 def test_a_damaged_model_is_refused_with_one_sentence(lab, tmp_path, spoil, capsys):
-    publish.save(publish.fit_model(CHOSEN["ensemble"], lab), tmp_path / "model")
+    artifact.save(artifact.fit_model(CHOSEN["ensemble"], lab), tmp_path / "model")
     (tmp_path / "model" / spoil).write_bytes(b'{"members": [{"kind": "Trees"}]}')
     lab.prepared.target[FEATURES].to_csv(tmp_path / "x.csv", index=False)
     words = ["--model", str(tmp_path / "model"), "--features", str(tmp_path / "x.csv"), "--out", str(tmp_path / "y.csv")]

@@ -9,13 +9,13 @@ import pytest
 
 from lib import paths
 from lib.data import opamp
+from lib.evidence import Measured
 from lib.files import read_json
-from lib.report import Criterion, Report, pair
-from lib.studies.opamp_transfer import answers, claims, tables
+from lib.studies.opamp_transfer import answers, measures, tables
 from lib.studies.opamp_transfer.__main__ import main
 from lib.studies.opamp_transfer.comparison import arms
 from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.data import lowest, prepare, share_below, shift
+from lib.studies.opamp_transfer.data import compared, prepare
 
 
 def sizes(rng, n):
@@ -59,13 +59,14 @@ def read(folder, name, **more):
 
 def test_questions_about_absent_metrics_are_left_out_with_the_reason(folder):
     prepared, config = read(folder, "lna")
-    below = share_below(prepared, "dc_gain", 150)
-    assert below["value"] is None
-    assert "dc_gain" in below["why_not"]["zh"]
-    assert "dc_gain" in below["why_not"]["en"]
-    assert np.isnan(lowest(prepared, "dc_gain"))
-    for found in (claims.largest(prepared, "ugf"), claims.distance(shift(prepared), "slewrate_pos")):
-        assert found["value"] is None
+    below = measures.share_below(prepared, "dc_gain", 150)
+    assert below.value is None
+    assert "dc_gain" in below.why["zh"]
+    assert "dc_gain" in below.why["en"]
+    shift = compared(prepared, prepared.targets)
+    for found in (measures.largest(prepared, "ugf"), measures.distance(shift, "slewrate_pos")):
+        assert found.value is None
+        assert found.source.startswith("lib.studies.opamp_transfer.measures.")
     zh, en = answers.left_out(prepared, config)
     assert zh.count("\n- ") == en.count("\n- ") == 3
     assert "resonant" in en
@@ -106,50 +107,37 @@ def test_averages_without_a_cmrr_are_those_of_all_metrics():
     assert np.isfinite(tables.averages(scores(["cmrr"]))["first"]).all(), "the cmrr alone is not left out"
 
 
+def swept(column, values, score="r2"):
+    """Return a frame of scores by value of a column, three splits each; the splits differ by more than the values."""
+    return pd.DataFrame([{column: v, "seed": s, score: y + 10 * s} for v, y in values.items() for s in range(3)])
+
+
 def test_gaps_that_need_two_arms_are_not_tested_with_one():
-    one = pd.DataFrame({"scale": ["linear"] * 2, "seed": [0, 1], "r2": [0.5, 0.6]})
-    assert "log_targets" in claims.log_gap(one)["why_not"]["en"]
-    sweep = pd.DataFrame({"parameter": ["lambda_coral"] * 2, "value": [0.1] * 2, "seed": [0, 1], "nll": [1.0, 2.0]})
-    assert "0 and 0.05" in claims.coral_gap(sweep, Config())["why_not"]["en"]
-    held = pd.DataFrame({"l2sp": [0.0] * 2, "seed": [0, 1], "r2": [0.5, 0.6]})
-    assert "`l2sp` is zero" in claims.hold_gap(held, Config(l2sp=0.0))["why_not"]["en"]
-    few = claims.few_gap(scores(["gain_db"]), Config(budgets=[25, 50]))
-    assert "25 labels" in few["why_not"]["en"]
-    assert answers.scarce(few, Config(), {"zh": "", "en": ""}) == {"zh": "", "en": ""}
+    one = measures.contrast(swept("scale", {"linear": 0.5}), "scale", "log1p", "linear", parameter="log_targets")
+    assert "log1p and linear" in one.why["en"]
+    assert "`log_targets`" in one.why["zh"]
+    same = measures.contrast(swept("l2sp", {0.0: 0.5}), "l2sp", Config(l2sp=0.0).l2sp, 0.0, parameter="l2sp")
+    assert "`l2sp`" in same.why["en"]
+    few = measures.budget_gap(scores(["gain_db"]), Config(budgets=[25, 50]).few_labels)
+    assert "25 labels" in few.why["en"]
 
 
-def swept(parameter, values, score, by):
-    rows = [{"parameter": parameter, "value": v, "seed": s, score: by[v] + 0.1 * s} for v in values for s in range(3)]
-    return pd.DataFrame(rows)
-
-
-def test_sweeps_are_judged_at_the_default_weight_and_paired_by_split():
-    coral = swept("lambda_coral", [0.0, 0.05, 1.0], "nll", {0.0: 2.0, 0.05: 1.5, 1.0: 3.0})
-    assert claims.coral_gap(coral, Config())["value"] == pytest.approx(0.5)
-    assert claims.coral_excess(coral, Config())["value"] == pytest.approx(1.5)
-    assert claims.clip_gap(swept("clip", [0.0, 1.0], "rise", {0.0: 0.7, 1.0: 0.2}), Config())["low"] == pytest.approx(0.5)
-    term = swept("alpha_r2", [0.0, 1.0], "r2", {0.0: 0.8, 1.0: 0.7})
-    assert claims.r2_term_gap(term, Config())["value"] == pytest.approx(-0.1)
-
-
-def test_what_the_scalers_are_worth_and_what_l2sp_is():
-    scales = {"log1p": 0.9, "linear": 0.8, "unscaled": -1.0}
-    table = pd.DataFrame([{"scale": k, "seed": s, "r2": v + 0.01 * s} for k, v in scales.items() for s in range(2)])
-    assert claims.standard_gap(table)["value"] == pytest.approx(1.9)
-    assert claims.standard_gap(table[table.scale != "log1p"])["value"] == pytest.approx(1.8)
-    held = pd.DataFrame({"l2sp": [1e-4, 1e-4, 0.0, 0.0], "seed": [0, 1, 0, 1], "r2": [0.7, 0.8, 0.6, 0.7]})
-    assert claims.hold_gap(held, Config())["value"] == pytest.approx(0.1)
+def test_contrasts_are_paired_by_split():
+    coral = swept("value", {0.0: 2.0, 0.05: 1.5, 1.0: 3.0}, "nll")
+    found = measures.contrast(coral, "value", 0.0, Config().lambda_coral, "nll", parameter="lambda_grid")
+    assert (found.value, found.low, found.high, found.seeds) == (*[pytest.approx(0.5)] * 3, 3)
+    heavy = measures.contrast(coral, "value", Config().heaviest_coral, 0.05, "nll", parameter="lambda_grid")
+    assert heavy.value == pytest.approx(1.5)
 
 
 def test_the_ensemble_is_set_against_its_better_member():
     table = scores(["gain_db"], ("target_hetero", "align_hetero", "ensemble_pair")).assign(recipe="compact")
     for method, r2 in (("target_hetero", 0.9), ("align_hetero", 0.8), ("ensemble_pair", 0.95)):
         table.loc[table.method == method, "r2"] = r2
-    found = claims.ensemble_gap(table, ("target_hetero", "align_hetero"))
-    assert found["member"] == "target_hetero"
-    assert found["value"] == pytest.approx(0.05)
-    alone = table[table.method != "ensemble_pair"]
-    assert claims.ensemble_gap(alone, ("target_hetero", "align_hetero"))["value"] is None
+    found = measures.ensemble_gap(table)
+    assert found.facts["member"] == "target_hetero"
+    assert found.value == pytest.approx(0.05)
+    assert measures.ensemble_gap(table[table.method != "ensemble_pair"]).value is None
 
 
 @pytest.mark.parametrize(
@@ -158,20 +146,19 @@ def test_the_ensemble_is_set_against_its_better_member():
      (0.0002, 0.0001, 0.0003, "negligible"), (0.02, None, None, "helps")],
 )  # fmt: skip
 def test_the_answer_says_what_the_interval_allows(value, low, high, said):
-    assert said in answers.helps({"value": value, "low": low, "high": high})["en"]
+    assert said in answers.helps(Measured(value, low, high))["en"]
 
 
-def test_a_claim_without_a_value_is_not_tested(tmp_path):
-    header = dict.fromkeys(("experiment_id", "author", "date", "project", "topic", "mvp", "model_version"), "x")
-    report = Report(Config(out_dir=str(tmp_path)), title=pair("题", "t"), question=pair("问", "q"), header=header)
-    report.hypothesis("H", "论断", "claim")
-    said = ("{value:.2f}", "{value:.2f}")
-    sentences = {"supported": said, "refuted": said, "inconclusive": said}
-    given = {"metric": "r2", "criterion": Criterion("gt", 0.0), "anchor": "fig-x", **sentences}
-    with pytest.raises(ValueError, match="give one of them"):
-        report.claim("H", value=1.0, why_not=pair("缺", "absent"), **given)
-    assert report.claim("H", value=None, low=None, high=None, why_not=pair("缺", "absent"), **given) == "not_tested"
-    assert report.claims[0]["why_not"] == "absent"
+def test_the_answer_leaves_out_few_labels_where_they_were_not_tried():
+    worst = Measured(-1.0, facts={"name": "gain_db", "best": "nf_db", "best_r2": 0.5})
+    mean = pd.Series({"first": 0.9, "cmrr_r2": np.nan, "cmrr_ln_r2": np.nan})
+    gains = Measured(0.1, facts={"physics": 0.2, "transfer": 0.1})
+    few = measures.budget_gap(scores(["gain_db"]), 9)
+    said = answers.answer(False, worst, mean, {"zh": "法", "en": "m"}, gains, Measured(0.02, 0.01, 0.03), few)
+    assert "does not carry over" in said["en"]
+    assert "transfer helps" in said["en"]
+    assert "over all metrics" in said["en"]
+    assert "labels, against" not in said["en"]
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ from lib.report.display import table_payload
 from lib.steps.noise2noise import load_model
 from lib.steps.opamp.source import load_networks
 from lib.studies.mlp_head.publish import load as load_head
-from lib.studies.opamp_transfer import publish
+from lib.studies.opamp_transfer import artifact as opamp_artifact
 from lib.train import fit
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'><a href=javascript:alert(1)>"
@@ -58,8 +58,8 @@ LOADERS = {
     "head folder": replaced_weights(head, "head.safetensors", lambda f: load_head(f, torch.device("cpu"))),
     "vit folder": replaced_weights(vit, "model.safetensors", lambda f: load_vit(f / "model.safetensors")),
     "n2n folder": replaced_weights(n2n, "weights.safetensors", load_model),
-    "op-amp folder": replaced_weights(opamp_model, "member_0/linear.json", publish.load),
-    "op-amp scaler": replaced_weights(opamp_model, "inputs.json", publish.load),
+    "op-amp folder": replaced_weights(opamp_model, "member_0/linear.json", opamp_artifact.load),
+    "op-amp scaler": replaced_weights(opamp_model, "inputs.json", opamp_artifact.load),
 }  # fmt: skip
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from lib.data.opamp import Scaler, read_numbers
 from lib.files import read_json, replacing, write_csv, write_json, write_text
-from lib.inverse.candidates import conditions, design_table
-from lib.inverse.search import Found
+from lib.inverse.candidates import conditions, design_table, known_and_random
+from lib.inverse.search import Found, SearchConfig, search
 from lib.inverse.space import Space
 from lib.inverse.spec import Goals, Spec
 from lib.inverse.surrogate import ScaledSurrogate, Surrogate
@@ -78,6 +78,21 @@ class InverseModel:
         v = self.mixture.sample(scaled, generator(seed, 2, device=self.device))
         x = self.space.from_unit(self.space.snap((0.5 + v.double() * UNIT_SD).clamp(0, 1)))
         return x.reshape(len(specs), n, -1)
+
+    def starts(self, specs: list[Spec], n: int, seed: int) -> Tensor:
+        """Return starts (S, n, D): half drawn by the mixture, a quarter the best known designs, the rest uniform."""
+        y, x = (torch.tensor(self.known[c].to_numpy()) for c in (self.metrics, self.features))
+        drawn = self.sample(specs, max(n // 2, 1), seed)
+        rest = n - drawn.shape[1]
+        if rest < 1:
+            return drawn
+        more = known_and_random(Goals.stack(specs, self.metrics, y), y, x, self.space, rest, generator(seed, 3))
+        return torch.cat([drawn, more.to(drawn)], 1)
+
+    def find(self, specs: list[Spec], config: SearchConfig, seed: int = 0, init: Tensor | None = None) -> Found:
+        """Search designs for all specifications at once, from `init` (S, n, D) or from fresh starts."""
+        begin = self.starts(specs, config.n_init, seed) if init is None else init
+        return search(self.surrogate(), self.space, self.goals(specs), begin.to(self.device), config, scout=self.scout)
 
     @torch.no_grad()
     def ranked(self, spec: Spec, x: Tensor) -> pd.DataFrame:

@@ -5,16 +5,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lib.runtime import Runtime
 from lib.steps import step
 from lib.steps.opamp import networks
 from lib.steps.opamp.bench import SCORED, Bench, Inputs, Job, Predicted, bagged_jobs, bench_of, gather, jobs
-from lib.steps.opamp.classical import Linear, Processes, Trees, fit_processes
+from lib.steps.opamp.classical import Linear, Predictor, Processes, Trees, fit_processes
 from lib.steps.opamp.data import Prepared, opened
 from lib.steps.opamp.source import fit_opamp_source, load_networks, save_networks, source_mean, source_spec
 from lib.steps.opamp.spec import Arm, LabSpec
+from lib.train.stacked import predict_stacked
 
 SOURCE = "_source"  # suffix of a feature set that also holds the source networks' predictions
 LOGS = "_logs"  # its logarithms alone: a Gaussian process has a length to find for every feature
@@ -38,8 +40,10 @@ class Lab:
         """Return a lab whose bench has the feature set that the arm reads, source predictions among them where asked for."""
         if features_of(arm) in self.bench.x:
             return self
-        x = with_source(self.bench.inputs, self.bench.x, {arm.features: self.sources(arm.features, "compact")})
-        return replace(self, bench=replace(self.bench, x=x))
+        own, trained = torch.from_numpy(self.bench.x[arm.features]), self.sources(arm.features, "compact")
+        with torch.no_grad():
+            more = with_source(self.bench.inputs, {arm.features: own}, {arm.features: trained})
+        return replace(self, bench=replace(self.bench, x=self.bench.x | {name: t.numpy() for name, t in more.items()}))
 
 
 def lab_of(spec: LabSpec, runtime: Runtime) -> Lab:
@@ -65,14 +69,17 @@ def compare_opamp_arm(spec: ArmSpec, folder: Path, runtime: Runtime) -> None:
     np.savez(folder / "predictions.npz", mean=mean, sd=sd)
 
 
-def with_source(inputs: Inputs, x: dict[str, np.ndarray], sources: dict[str, list[nn.Module]]) -> dict[str, np.ndarray]:
-    """Return the feature sets, and for each set that has source networks it and its logarithms beside their predictions."""
+def with_source(inputs: Inputs, x: dict[str, Tensor], sources: dict[str, list[nn.Module]]) -> dict[str, Tensor]:
+    """Return the feature sets, and for each set that has source networks it and its logarithms beside their predictions.
+
+    Tensors (n, d) of float32 in and out, differentiable.
+    """
     out = dict(x)
     for name, nets in sources.items():
-        mean = source_mean(nets, x[name]).astype(np.float32)
-        out[name + SOURCE] = np.concatenate([x[name], mean], 1)
+        mean = predict_stacked(nets, x[name], slope=True).double().mean(0).float()
+        out[name + SOURCE] = torch.cat([x[name], mean], 1)
         logs = x[name][:, log_columns(inputs)] if name == "physics" else x[name]
-        out[name + LOGS + SOURCE] = np.concatenate([logs, mean], 1)
+        out[name + LOGS + SOURCE] = torch.cat([logs, mean], 1)
     return out
 
 
@@ -81,18 +88,18 @@ def log_columns(inputs: Inputs) -> list[int]:
     return [i for i, n in enumerate(inputs.physics.names) if n.startswith("ln_") or n in inputs.plain]
 
 
-class Networks:
+class Networks(Predictor):
     """Networks of one architecture that predict together: the mean of their mixture."""
 
     def __init__(self, nets: Sequence[nn.Module], kind: str) -> None:
         self.nets, self.kind = list(nets), kind
 
-    def __call__(self, x: np.ndarray) -> Predicted:
-        each = networks.predict(self.nets, x)
-        mean = np.mean([m for m, _ in each], axis=0)
-        if each[0][1] is None:
-            return mean, None
-        return mean, np.sqrt(np.mean([m**2 + sd**2 for m, sd in each], axis=0) - mean**2)
+    def on(self, x: Tensor, *, deviation: bool = True) -> tuple[Tensor, Tensor | None]:
+        out = predict_stacked(self.nets, x.float(), slope=True)
+        if not isinstance(out, tuple):
+            return out.double().mean(0), None
+        mu, sd = out[0].double(), (out[1] / 2).exp().double()
+        return mu.mean(0), ((mu**2 + sd**2).mean(0) - mu.mean(0) ** 2).sqrt()
 
     def save(self, folder: Path) -> None:
         """Write safetensors and JSON."""
@@ -123,21 +130,20 @@ def todo_of(arm: Arm, inner: np.ndarray, members: int) -> list[Job]:
     """List the jobs of an arm: networks of the document's recipe stop early, Gaussian processes leave one out instead."""
     if arm.recipe == "document":
         return bagged_jobs(inner, members)
-    one = 1 if not arm.recipe or arm.domain == "source_only" or arm.method == "mlp_affine" else members
+    one = 1 if not arm.recipe or arm.domain == "source_only" or arm.how.family == "source" else members
     every = jobs(inner, one)
-    return [j for j in every if j.seed % 1000 >= 100] if arm.method.startswith("gp") else every
+    return [j for j in every if j.seed % 1000 >= 100] if arm.how.family == "gp" else every
 
 
 def fit(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list:
     """Fit an arm other than a Gaussian process on every job; return a predictor (scaled features -> mean, sd) for each."""
-    kind = arm.method.split("_")[0]
     lab = lab.reading(arm)
-    if arm.domain == "source_only" and kind in ("ridge", "lightgbm"):
-        return [_classical(kind, arm, lab.spec)(*_source_rows(lab.bench, arm.features), lab.spec.seed)] * len(todo)
-    if kind in ("ridge", "lightgbm"):
-        one, x = _classical(kind, arm, lab.spec), lab.bench.x[features_of(arm)]
+    if arm.how.family in ("ridge", "lightgbm"):
+        one, x = _classical(arm, lab.spec), lab.bench.x[features_of(arm)]
+        if arm.domain == "source_only":
+            return [one(*_source_rows(lab.bench, arm.features), lab.spec.seed)] * len(todo)
         return [one(x[job.rows], lab.bench.y[job.rows], job.seed) for job in todo]
-    if arm.domain == "source_only" or arm.method == "mlp_affine":
+    if arm.domain == "source_only" or arm.how.family == "source":
         return _from_source(arm, lab, todo)
     return _networks(arm, lab, todo)
 
@@ -155,7 +161,7 @@ def fit_and_predict(arm: Arm, lab: Lab, todo: Sequence[Job]) -> Fitted:
     """Fit `arm` on every job and predict all rows; a Gaussian process adds those of its own rows, each left out."""
     lab = lab.reading(arm)
     x = lab.bench.x[features_of(arm)]
-    if not arm.method.startswith("gp"):
+    if arm.how.family != "gp":
         predictors = fit(arm, lab, todo)
         return Fitted(list(todo), predictors, [p(x) for p in predictors])
     out, seen, predictors = [], [], []
@@ -171,9 +177,9 @@ def fit_and_predict(arm: Arm, lab: Lab, todo: Sequence[Job]) -> Fitted:
 
 def features_of(arm: Arm) -> str:
     """Return the feature set that the arm's predictor reads."""
-    if not arm.method.endswith("source_features"):
+    if not arm.how.reads_source:
         return arm.features
-    return arm.features + (LOGS if arm.method.startswith("gp") else "") + SOURCE
+    return arm.features + (LOGS if arm.how.family == "gp" else "") + SOURCE
 
 
 def processes(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list[tuple[Processes, np.ndarray, Predicted]]:
@@ -182,9 +188,9 @@ def processes(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list[tuple[Processes, 
     return fit_processes(lab.bench.x[features_of(arm)], lab.bench.y, [j.rows for j in todo], lab.spec.gp, lab.spec.seed)
 
 
-def _classical(kind: str, arm: Arm, spec: LabSpec) -> Callable:
+def _classical(arm: Arm, spec: LabSpec) -> Callable:
     """Return fit(x, y, seed); ridge takes products of physics features too, so that each feature set has its usual form."""
-    if kind == "ridge":
+    if arm.how.family == "ridge":
         return lambda x, y, _: Linear.fit(x, y, spec.ridge_alpha, degree=2 if arm.features == "physics" else 1)
     return lambda x, y, seed: Trees.fit(x, y, spec.trees, seed)
 
@@ -215,7 +221,7 @@ def _networks(arm: Arm, lab: Lab, todo: Sequence[Job]) -> list[Networks]:
         x, bench.y, [j.rows for j in todo], [spec.seed + j.seed for j in todo], stop_by,
         source_x=bench.source_x[arm.features] if arm.method == "align_hetero" else None, device=str(lab.runtime.device),
     )  # fmt: skip
-    moved = arm.method in ("fine_tune", "align_hetero", "dual_head")
-    trained = lab.sources(arm.features, arm.recipe) if moved else []
-    kind = {"align_hetero": "hetero", "target_hetero": "hetero", "dual_head": "dual"}.get(arm.method, "mlp")
-    return [Networks([net], kind) for net in networks.fit_method(arm.method, rows, spec.weights, how, sizes, trained)]
+    trained = lab.sources(arm.features, arm.recipe) if arm.how.moved else []
+    return [
+        Networks([net], arm.how.network) for net in networks.fit_method(arm.method, rows, spec.weights, how, sizes, trained)
+    ]

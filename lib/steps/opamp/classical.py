@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from sklearn.linear_model import Ridge
+from torch import Tensor
 
 from lib.files import read_json, write_json, write_text
 from lib.models.gp import GaussianProcess, GPConfig
@@ -15,7 +16,20 @@ from lib.steps.opamp.bench import Predicted
 from lib.weights import read_weights
 
 
-class Linear:
+class Predictor:
+    """What a fit leaves: scaled features (n, d) -> mean and standard deviation (n, M), scaled, of tensors or of arrays."""
+
+    def on(self, x: Tensor, *, deviation: bool = True) -> tuple[Tensor, Tensor | None]:
+        """Predict on tensors, differentiable in x but for trees; None: it has no deviation, or none was asked for."""
+        raise NotImplementedError
+
+    def __call__(self, x: np.ndarray) -> Predicted:
+        with torch.no_grad():
+            mean, sd = self.on(torch.from_numpy(x))
+        return mean.numpy(), None if sd is None else sd.numpy()
+
+
+class Linear(Predictor):
     """Linear in the features, or in them and their products (degree 2)."""
 
     def __init__(self, coef: np.ndarray, intercept: np.ndarray, degree: int) -> None:
@@ -24,11 +38,11 @@ class Linear:
     @classmethod
     def fit(cls, x: np.ndarray, y: np.ndarray, alpha: float, degree: int) -> "Linear":
         """Fit by ridge regression; x (n, d), y (n, M)."""
-        model = Ridge(alpha).fit(products(x, degree), y.astype(float))
+        model = Ridge(alpha).fit(products(torch.from_numpy(x), degree).numpy(), y.astype(float))
         return cls(np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_), degree)
 
-    def __call__(self, x: np.ndarray) -> Predicted:
-        return products(x, self.degree) @ self.coef.T + self.intercept, None
+    def on(self, x: Tensor, *, deviation: bool = True) -> tuple[Tensor, None]:
+        return products(x, self.degree) @ torch.from_numpy(self.coef).mT + torch.from_numpy(self.intercept), None
 
     def save(self, folder: Path) -> None:
         """Write linear.json."""
@@ -42,16 +56,16 @@ class Linear:
         return cls(np.asarray(state["coef"], float), np.asarray(state["intercept"], float), int(state["degree"]))
 
 
-def products(x: np.ndarray, degree: int) -> np.ndarray:
-    """Return the features, with degree 2 also their squares and pairwise products."""
-    x = np.asarray(x, float)
+def products(x: Tensor, degree: int) -> Tensor:
+    """Return the features in float64, with degree 2 also their squares and pairwise products."""
+    x = x.double()
     if degree == 1:
         return x
-    i, j = np.triu_indices(x.shape[1])
-    return np.concatenate([x, x[:, i] * x[:, j]], 1)
+    i, j = torch.triu_indices(x.shape[1], x.shape[1])
+    return torch.cat([x, x[:, i] * x[:, j]], 1)
 
 
-class Trees:
+class Trees(Predictor):
     """One LightGBM model per output."""
 
     def __init__(self, boosters: list[lightgbm.Booster]) -> None:
@@ -69,8 +83,9 @@ class Trees:
             ]
         )
 
-    def __call__(self, x: np.ndarray) -> Predicted:
-        return np.stack([b.predict(x, num_threads=1) for b in self.boosters], axis=1), None
+    def on(self, x: Tensor, *, deviation: bool = True) -> tuple[Tensor, None]:
+        rows = x.detach().numpy()
+        return torch.from_numpy(np.stack([b.predict(rows, num_threads=1) for b in self.boosters], axis=1)), None
 
     def save(self, folder: Path) -> None:
         """Write LightGBM's text format, one file per output."""
@@ -90,17 +105,17 @@ class Trees:
         return cls(boosters)
 
 
-class Processes:
+class Processes(Predictor):
     """One Gaussian process per output; inputs and outputs standardised once more on the training rows."""
 
     def __init__(self, gp: GaussianProcess, centre: dict[str, np.ndarray]) -> None:
         self.gp, self.centre = gp, centre
 
-    def __call__(self, x: np.ndarray) -> Predicted:
-        c = self.centre
-        scaled = torch.from_numpy((x - c["x_mean"]) / c["x_sd"]).expand(len(c["y_mean"]), -1, -1)
-        mean, sd = (t.T.numpy() for t in self.gp.predict(scaled))
-        return mean * c["y_sd"] + c["y_mean"], sd * c["y_sd"]
+    def on(self, x: Tensor, *, deviation: bool = True) -> tuple[Tensor, Tensor | None]:
+        c = {k: torch.from_numpy(v) for k, v in self.centre.items()}
+        scaled = ((x - c["x_mean"]) / c["x_sd"]).expand(len(c["y_mean"]), -1, -1)
+        mean, sd = self.gp.predict(scaled, deviation=deviation)
+        return mean.mT * c["y_sd"] + c["y_mean"], None if sd is None else sd.mT * c["y_sd"]
 
     def save(self, folder: Path) -> None:
         """Write gp.safetensors and gp.json."""

@@ -96,8 +96,31 @@ class LabSpec:
 
 
 @dataclass(frozen=True)
+class Method:
+    """How a method is fitted: its family, and for networks which ones and what they start from."""
+
+    family: str  # ridge, lightgbm, gp, network, or source: the source networks behind a straight line
+    network: str = ""  # mlp, hetero or dual
+    moved: bool = False  # its networks start from those of the source
+    reads_source: bool = False  # its features hold the predictions of the source networks
+
+
+METHODS = {
+    "ridge": Method("ridge"), "lightgbm": Method("lightgbm"), "gp": Method("gp"),
+    "mlp": Method("network", "mlp"), "resonant": Method("network", "mlp"), "target_hetero": Method("network", "hetero"),
+    "mlp_affine": Method("source"), "fine_tune": Method("network", "mlp", moved=True),
+    "align_hetero": Method("network", "hetero", moved=True), "dual_head": Method("network", "dual", moved=True),
+    "mlp_source_features": Method("network", "mlp", reads_source=True),
+    "lightgbm_source_features": Method("lightgbm", reads_source=True), "gp_source_features": Method("gp", reads_source=True),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Arm:
-    """One method on one feature set with one recipe; `domain` tells which labels it has seen."""
+    """One method on one feature set with one recipe: what a fit is keyed by, and what a model folder says of its members.
+
+    `domain` tells which labels it has seen. It is no row of `lib.arms`: all run with the same parameters of the study.
+    """
 
     method: str
     domain: str  # source_only, target_only or transfer
@@ -110,10 +133,14 @@ class Arm:
         return "-".join(filter(None, (self.method, self.domain, self.features, self.recipe)))
 
     @property
+    def how(self) -> Method:
+        """How its method is fitted."""
+        return METHODS[self.method]
+
+    @property
     def settings(self) -> list[str]:
         """The settings of a `LabSpec` that fits of this method read."""
-        kind = self.method.split("_")[0]
-        classical = {"ridge": "ridge_alpha", "lightgbm": "trees", "gp": "gp"}.get(kind, "")
-        networks = self.recipe or ("compact" if self.method.endswith("source_features") else "")
-        weights = "weights" if self.method in ("target_hetero", "align_hetero", "dual_head") else ""
+        classical = {"ridge": "ridge_alpha", "lightgbm": "trees", "gp": "gp"}.get(self.how.family, "")
+        networks = self.recipe or ("compact" if self.how.reads_source else "")
+        weights = "weights" if self.how.network in ("hetero", "dual") else ""
         return ["folds", *filter(None, (classical, networks, weights))]

@@ -1,11 +1,13 @@
-"""What each ingredient is worth: loss weights, clipping, L2-SP, scalers, the logarithm, and the number of target labels."""
+"""What each ingredient is worth: loss weights, clipping, L2-SP, scalers, the logarithm, labels; and the stages' curves."""
 
 import pandas as pd
 
 from lib.progress import Progress
 from lib.steps.opamp import ablations as steps
+from lib.steps.opamp.stages import ORDER, run_opamp_stages
 from lib.studies.opamp_transfer.data import Lab
 
+NO_CLIP = steps.NO_CLIP
 NETWORKS = ("folds", "compact", "weights")  # what fits of compact networks read
 
 
@@ -54,3 +56,9 @@ def budgets(lab: Lab) -> pd.DataFrame:
             out.append(lab.table(steps.sweep_opamp_budget, steps.BudgetSpec(spec, n, spec.seed)))
             bar.advance(note=f"{n} labels")
     return pd.concat(out, ignore_index=True)
+
+
+def curves(lab: Lab) -> pd.DataFrame:
+    """Run the stages of the two-headed network and return their curves: stage, network, epoch, train, val."""
+    folder = lab.folder(run_opamp_stages, lab.spec.only(*NETWORKS))
+    return pd.concat([pd.read_csv(folder / stage / "curve.csv") for stage in ORDER], ignore_index=True)

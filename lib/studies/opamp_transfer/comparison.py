@@ -18,6 +18,7 @@ from lib.studies.opamp_transfer.data import Lab
 
 TOP = 4  # arms of the wide ensembles
 STEADY = "ensemble_steady"  # weights by output alone; the other ensembles weigh every row by its precision too
+ENSEMBLES = ("ensemble_pair", "ensemble_top", STEADY)
 PAIR = ("align_hetero", "target_hetero")  # the document's ensemble
 
 

@@ -6,31 +6,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import binomtest
 
 from lib import metrics
+from lib.evidence import Measured, measure, share, why_not
 from lib.files import read_json
 from lib.inverse import spec as specs
-from lib.inverse.candidates import known_and_random
 from lib.inverse.diagnose import diagnose
 from lib.inverse.model import InverseModel
 from lib.inverse.refine import refine
-from lib.inverse.search import Found, SearchConfig, search
+from lib.inverse.search import Found, SearchConfig
 from lib.inverse.spec import Goal, Goals, Spec
 from lib.progress import Progress
-from lib.runtime import Runtime, generator
+from lib.runtime import Runtime
 from lib.steps.opamp.data import Prepared, split
 from lib.steps.opamp.inverse import InverseSpec, MixtureSpec, fit_opamp_inverse
 from lib.studies.opamp_transfer.config import Config
-from lib.studies.opamp_transfer.forward import with_surrogate
-from lib.studies.opamp_transfer.inverse_words import model_says, rounds_say, surrogate_says
-from lib.studies.opamp_transfer.judge import Judge, choose, judge_name, judge_says, not_judged, simulable
-from lib.studies.opamp_transfer.scope import Untested, untested
-
-__all__ = [
-    "Inverted", "advantage", "beyond", "documented", "example_says", "feasibility", "find", "held_out", "invert_held_out", "judge_name", "judge_says", "model_says", "out_of_range", "pareto",
-    "per_metric", "reached", "rounds_say", "shares", "surrogate_says", "train_inverse", "with_rounds", "with_surrogate",
-]  # fmt: skip
+from lib.studies.opamp_transfer.judge import Judge, choose, not_judged, simulable
 
 METHODS = ("search", "mdn", "lookup")
 CORRECTED = "corrected"  # the search, corrected by rounds of simulation
@@ -38,6 +29,7 @@ WITHIN = (0.05, 0.10)
 EXAMPLE = {"slewrate_pos": 2.5e8, "dc_gain": 200.0, "ugf": 1.5e6, "phase_margin": 65.0, "cmrr": 20_000.0}  # the document's
 DOCUMENTED = "5t_opamp"  # the type that the example is for
 FRONT = 12  # weights along the front of two metrics
+FIRST = ("dc_gain", "ugf")  # these two, where there are such
 
 
 @dataclass(frozen=True)
@@ -52,6 +44,11 @@ class Inverted:
     rounds: pd.DataFrame | None = None  # what each round of simulation and correction reached
     stand_in: bool = False  # the judge stands in for the simulator that made the data, which is not installed
 
+    @property
+    def tool(self) -> str:
+        """The program outside Python that judged, if one did."""
+        return self.judge if self.judge == "ngspice" else ""
+
 
 def held_out(config: Config, prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
     """Return target rows that train the inverse model, and the held-out rows whose metrics become specifications."""
@@ -60,16 +57,17 @@ def held_out(config: Config, prepared: Prepared) -> tuple[np.ndarray, np.ndarray
 
 
 def train_inverse(config: Config, prepared: Prepared, runtime: Runtime, rows: np.ndarray) -> tuple[InverseModel, dict]:
-    """Return the networks trained on the target designs `rows` (through the run cache), and how the training went.
+    """Return the networks trained on the target designs `rows` (through the run cache), and how the training went:
 
-    The dictionary holds the negative log-likelihood of inner validation rows and seconds, of ensemble and mixture.
+    the negative log-likelihood of inner validation rows, ensemble_nll and mixture_nll.
     """
     c = config
     mixture = MixtureSpec(c.mdn_train, c.mdn_components, c.mdn_hidden, c.mdn_layers, c.mdn_batch, c.mdn_epochs, c.mdn_lr)
     ensemble = c.inverse_surrogate == "transfer", c.inverse_members, c.inverse_epochs, c.inverse_lr
     spec = InverseSpec(c.data(), tuple(map(int, rows)), *ensemble, mixture, c.seed)
     folder = fit_opamp_inverse(spec, runtime, force=c.force)
-    return InverseModel.load(folder / "model", runtime.device), read_json(folder / "training.json")
+    said = {name: value for name, value in read_json(folder / "training.json").items() if name.endswith("_nll")}
+    return InverseModel.load(folder / "model", runtime.device), said
 
 
 def settings(config: Config) -> SearchConfig:
@@ -78,26 +76,6 @@ def settings(config: Config) -> SearchConfig:
         n_init=config.inverse_starts, steps=config.inverse_steps, lr=config.inverse_step_size, prior=config.inverse_prior,
         lbfgs=config.inverse_lbfgs, keep=config.inverse_keep,
     )  # fmt: skip
-
-
-def starts(model: InverseModel, wanted: list[Spec], n: int, seed: int) -> torch.Tensor:
-    """Return starts (S, n, D): half drawn by the mixture, a quarter the best known designs, the rest uniform."""
-    y, x = (torch.tensor(model.known[c].to_numpy()) for c in (model.metrics, model.features))
-    goals = Goals.stack(wanted, model.metrics, y)
-    drawn = model.sample(wanted, max(n // 2, 1), seed)
-    rest = n - drawn.shape[1]
-    if rest < 1:
-        return drawn
-    more = known_and_random(goals, y, x, model.space, rest, generator(seed, 3))
-    return torch.cat([drawn, more.to(drawn)], 1)
-
-
-def find(
-    model: InverseModel, wanted: list[Spec], config: SearchConfig, seed: int = 0, init: torch.Tensor | None = None
-) -> Found:
-    """Search designs for all specifications at once, from `init` (S, n, D) or from fresh starts."""
-    begin = starts(model, wanted, config.n_init, seed) if init is None else init
-    return search(model.surrogate(), model.space, model.goals(wanted), begin.to(model.device), config, scout=model.scout)
 
 
 def invert_held_out(
@@ -112,7 +90,7 @@ def invert_held_out(
     truth = prepared.target.iloc[held][prepared.targets].reset_index(drop=True)
     wanted = [specs.targets(row) for row in truth.to_dict("records")]
     with Progress("inverse design", 3) as bar:
-        found = find(model, wanted, settings(config), runtime.seed)
+        found = model.find(wanted, settings(config), runtime.seed)
         seconds = time.monotonic() - bar.began
         bar.advance(note="search")
         drawn = model.sample(wanted, config.inverse_starts, runtime.seed + 1)
@@ -136,14 +114,14 @@ def with_rounds(config: Config, prepared: Prepared, model: InverseModel, inverte
     truth = prepared.target.iloc[held][names].reset_index(drop=True)
 
     def again(asked: list[Spec], begin: torch.Tensor) -> Found:
-        return find(model, asked, settings(config), config.seed, begin)
+        return model.find(asked, settings(config), config.seed, begin)
 
-    def measure(x: np.ndarray) -> np.ndarray:
+    def simulate(x: np.ndarray) -> np.ndarray:
         return judge.measure(pd.DataFrame(x, columns=prepared.features)).to_numpy()
 
     known = torch.tensor(model.known[names].to_numpy())
     wanted = [specs.targets(row) for row in truth.to_dict("records")]
-    done = refine(again, measure, wanted, names, known, inverted.found, config.inverse_rounds)
+    done = refine(again, simulate, wanted, names, known, inverted.found, config.inverse_rounds)
     predicted = [pd.Series(row, names) for row in done.predicted]
     more = _long(CORRECTED, predicted, truth, done.measured)
     return replace(inverted, results=pd.concat([inverted.results, more], ignore_index=True), rounds=done.history)
@@ -172,16 +150,14 @@ def _long(method: str, answers: list[pd.Series], truth: pd.DataFrame, judged: np
 
 
 def shares(inverted: Inverted) -> pd.DataFrame:
-    """Return, per method and tolerance, the share of specifications with every metric within it, with a 95 % interval."""
+    """Return, per method and tolerance, the share of specifications with every metric within it, with its interval."""
     rows = []
     for method in dict.fromkeys(inverted.results.method):
         met = _met(inverted, method)
         for tolerance in WITHIN:
-            hit = (met <= tolerance).astype(float)
-            low, high = _interval(hit)
-            rows.append(
-                {"method": method, "tolerance": tolerance, "met_share": hit.mean(), "low": low, "high": high, "n": len(hit)}
-            )
+            found = share(met <= tolerance)
+            row = {"met_share": found.value, "low": found.low, "high": found.high, "n": len(met)}
+            rows.append({"method": method, "tolerance": tolerance} | row)
     return pd.DataFrame(rows)
 
 
@@ -192,26 +168,23 @@ def per_metric(inverted: Inverted) -> pd.DataFrame:
     return out.astype({"method": str})
 
 
-def reached(inverted: Inverted, method: str = "search") -> Untested:
-    """Return a method's share within five percent, with its interval; untested where a stand-in judges."""
+@measure
+def reached(inverted: Inverted, method: str = "search") -> Measured:
+    """Return a method's share of specifications with every metric within five percent; a reason where a stand-in judges."""
     if inverted.stand_in:
         return not_judged()
-    row = shares(inverted).query("method == @method").iloc[0]
-    return {"value": float(row.met_share), "low": float(row.low), "high": float(row.high)}
+    return replace(share(_met(inverted, method) <= WITHIN[0]), tool=inverted.tool)
 
 
-def advantage(inverted: Inverted) -> Untested:
-    """Return the search's share within five percent minus the look-up's, also in points, with the paired bootstrap interval."""
+@measure
+def advantage(inverted: Inverted) -> Measured:
+    """Return the search's share within five percent minus the look-up's, with the paired bootstrap interval."""
     if inverted.stand_in:
         return not_judged()
     ours, theirs = ((_met(inverted, m) <= WITHIN[0]).astype(float) for m in ("search", "lookup"))
-
-    def mean(_, hits: np.ndarray) -> np.ndarray:
-        return hits.mean(0)
-
-    low, high = metrics.bootstrap_difference(mean, ours, ours, theirs)
+    low, high = metrics.bootstrap_difference(lambda _, hits: hits.mean(0), ours, ours, theirs)
     gain = float(ours.mean() - theirs.mean())
-    return {"value": gain, "low": low, "high": high, "points": 100 * gain}
+    return Measured(gain, low, high, seeds=0, tool=inverted.tool, facts={"points": 100 * gain})
 
 
 def _met(inverted: Inverted, method: str) -> np.ndarray:
@@ -219,10 +192,38 @@ def _met(inverted: Inverted, method: str) -> np.ndarray:
     return inverted.results[inverted.results.method == method].groupby("specification").miss.max().to_numpy()
 
 
-def _interval(hit: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % Wilson interval of a share."""
-    found = binomtest(int(hit.sum()), len(hit)).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+def model_says(results: pd.DataFrame, within: float = WITHIN[0]) -> tuple[str, str]:
+    """Say how much of what the search misses is the forward model's error, in Chinese and English; `results` as in `Inverted`."""
+    part = results[results.method == "search"]
+    promised, kept = ((part.groupby("specification")[k].max() <= within).mean() for k in ("promised_miss", "miss"))
+    error = ((part.predicted - part.judged) / part.judged).abs().groupby(part.metric).median()
+    name, worst = error.idxmax(), error.max()
+    return (
+        f"按正向模型自己的预测，搜到的设计满足了 {promised:.0%} 的要求，评判认可的是 {kept:.0%}。两者之差来自正向模型与评判者的误差；"
+        f"在搜到的设计上，预测与评判相差最大的是 {name}：相对误差的中位数为 {worst:.1%}。",
+        f"By the forward model's own prediction the designs found meet {promised:.0%} of the specifications; the judge grants "
+        f"{kept:.0%}. What lies between is error of the model and of the judge; at these designs they differ most on {name}: by "
+        f"{worst:.1%} in the median, relative.",
+    )
+
+
+def rounds_say(rounds: pd.DataFrame | None) -> tuple[str, str]:
+    """Say what simulation and correction bring, or why there are none, in Chinese and English."""
+    if rounds is None:
+        return (
+            "没有产生这些数据的仿真器可用，或者参数 `inverse_rounds` 为零，因此不做“仿真—修正”。",
+            "The simulator that made these data is not at hand, or `inverse_rounds` is zero: there are no rounds of simulation and "
+            "correction.",
+        )
+    first, last = rounds.iloc[0], rounds.iloc[-1]
+    n = int(last.simulations)
+    return (
+        f"测量搜到的设计，用“预测/测量”之比修正要求，再从这些设计出发搜索。每个要求共 {n} 次仿真，满足的比例从 "
+        f"{first.met_share:.0%} 变为 {last.met_share:.0%}，最大相对偏差的中位数从 {first.median_worst_miss:.2%} 变为 {last.median_worst_miss:.2%}。",
+        f"The designs found are measured, the goals corrected by predicted over measured, and the search goes on from there. With {n} "
+        f"simulations for each specification the share met goes from {first.met_share:.0%} to {last.met_share:.0%}, the median of "
+        f"the worst relative miss from {first.median_worst_miss:.2%} to {last.median_worst_miss:.2%}.",
+    )
 
 
 def documented(prepared: Prepared) -> bool:
@@ -237,22 +238,10 @@ def example(prepared: Prepared) -> Spec:
     return specs.targets({m: 2 * prepared.target[m].abs().max() for m in prepared.targets})
 
 
-def example_says(prepared: Prepared) -> tuple[str, str]:
-    """Say which target is diagnosed, in Chinese and English."""
-    if documented(prepared):
-        values = ", ".join(f"{m} = {EXAMPLE[m]:g}" for m in prepared.targets)
-        return f"原文给出的示例目标是 {values}。", f"The document's own example target is {values}."
-    return (
-        "原文的示例目标不适用于这些指标；这里以每个指标已知最大值的两倍为例，检验诊断能否指出它不可行。",
-        "The document's example target does not fit these metrics; twice the largest known value of each stands in, to see whether the "
-        "diagnosis tells that it is out of reach.",
-    )
-
-
 def feasibility(prepared: Prepared, model: InverseModel, config: Config) -> pd.DataFrame:
     """Diagnose the example target: a row per metric."""
     wanted = example(prepared)
-    best = model.designs(find(model, [wanted], settings(config), config.seed), 0).iloc[0]
+    best = model.designs(model.find([wanted], settings(config), config.seed), 0).iloc[0]
     table = diagnose(wanted, prepared.target, prepared.targets, {m: float(best[m]) for m in prepared.targets})
     shown = table.rename(columns={"value": "wanted_value", "data_min": "known_min", "data_median": "known_median",
                                   "data_max": "known_max", "percentile": "known_percentile", "best": "best_found",
@@ -263,34 +252,28 @@ def feasibility(prepared: Prepared, model: InverseModel, config: Config) -> pd.D
     return shown[columns]
 
 
-def out_of_range(feasible: pd.DataFrame) -> dict[str, float | str]:
+@measure
+def out_of_range(feasible: pd.DataFrame) -> Measured:
     """Return how many wanted values lie outside the range of the known designs, and the names of those metrics."""
     names = feasible.metric[feasible.in_known_range == "outside_range"].tolist()
-    return {"count": len(names), "names": ", ".join(names) or "—"}
+    return Measured(float(len(names)), seeds=0, facts={"names": ", ".join(names) or "—"})
 
 
-def beyond(prepared: Prepared, feasible: pd.DataFrame) -> Untested:
-    """Return how many metrics of the document's example lie outside the known range; untested where it does not fit the data."""
+@measure
+def beyond(prepared: Prepared, feasible: pd.DataFrame) -> Measured:
+    """Return the same of the document's example; a reason where it does not fit the data."""
     if not documented(prepared):
-        return untested("原文的示例目标不适用于这些指标。", "The document's example target does not fit these metrics.")
-    found = out_of_range(feasible)
-    return {"value": found["count"], "names": found["names"]}
-
-
-def front_metrics(prepared: Prepared) -> tuple[str, str]:
-    """Return the two metrics of the front: gain and unity-gain frequency where there are such."""
-    names = [n for n in ("dc_gain", "ugf") if n in prepared.targets]
-    first, second = (names + [n for n in prepared.targets if n not in names])[:2]
-    return first, second
+        return why_not("原文的示例目标不适用于这些指标。", "The document's example target does not fit these metrics.")
+    return out_of_range(feasible)
 
 
 def pareto(config: Config, prepared: Prepared, model: InverseModel, judge: Judge | None = None) -> pd.DataFrame:
     """Return known designs, and designs that maximise two metrics at once by varied weights (kind, two metrics)."""
     judge = judge or choose(prepared)
-    first, second = front_metrics(prepared)
+    first, second = sorted(prepared.targets, key=lambda n: FIRST.index(n) if n in FIRST else len(FIRST))[:2]
     weights = np.linspace(0.02, 0.98, FRONT)
     wanted = [{first: Goal("max", weight=float(w)), second: Goal("max", weight=float(1 - w))} for w in weights]
-    found = find(model, wanted, settings(config), config.seed)
+    found = model.find(wanted, settings(config), config.seed)
     front = pd.concat([model.designs(found, i).head(1) for i in range(FRONT)], ignore_index=True)
     judged = judge.measure(front[model.features])
     parts = {"known": prepared.target, "predicted": front, judge.name: judged}

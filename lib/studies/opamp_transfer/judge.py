@@ -8,11 +8,11 @@ import torch
 
 from lib.data import circuit
 from lib.data.topology import TOPOLOGIES
+from lib.evidence import Measured, why_not
 from lib.models.ensemble import DesignFeatures
 from lib.models.gp import GaussianProcess, GPConfig
 from lib.paths import RUNS
 from lib.steps.opamp.data import Prepared
-from lib.studies.opamp_transfer.scope import Untested, untested
 
 
 @dataclass(frozen=True)
@@ -65,25 +65,22 @@ def simulable(prepared: Prepared) -> bool:
     return shipped and set(prepared.targets) <= set(circuit.METRICS)
 
 
-def not_judged() -> Untested:
+def not_judged() -> Measured:
     """Return that a claim about designs is left open, because ngspice, which made the data, is not there to measure them."""
-    return untested(
-        "PATH 中没有 ngspice，此处无法评判：这些数据由 ngspice 仿真得到，搜到的设计也要由它测量（安装 ngspice 后重新运行即可）。表中给出的是高斯过程的估计。",
+    return why_not(
+        "PATH 中没有 ngspice，此处无法评判：这些数据由 ngspice 仿真得到，搜到的设计也要由它测量（安装 ngspice 后重新运行即可）。"
+        "表中给出的是高斯过程的估计。",
         "Not judged here, because ngspice is not on the PATH: it made these data, so it has to measure the designs (install ngspice "
         "and run again). The tables give the estimate of a Gaussian process.",
     )
-
-
-def judge_name(judge: str) -> str:
-    """Return the judge's name for a sentence."""
-    return judge.replace("_", " ")
 
 
 def judge_says(judge: str) -> tuple[str, str]:
     """Return who judged and what that is worth, in Chinese and English."""
     if judge == "ngspice":
         return (
-            "评判者是 ngspice：设计用产生目标数据的同一网表和工艺卡仿真。仿真数据的共模抑制比不遵循真实数据的规律，这一指标的结论只对仿真数据成立。",
+            "评判者是 ngspice：设计用产生目标数据的同一网表和工艺卡仿真。仿真数据的共模抑制比不遵循真实数据的规律，"
+            "这一指标的结论只对仿真数据成立。",
             "The judge is ngspice: designs are simulated with the netlist and process card that made the target data. The simulated "
             "cmrr does not follow the real data, so what is found for it holds for the simulated data alone.",
         )
