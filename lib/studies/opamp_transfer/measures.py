@@ -84,7 +84,7 @@ def scaled_mean(lab: Lab, metric: str) -> Measured:
 
 @measure
 def source_bias(lab: Lab, outcomes: Sequence[Outcome], method: str, metric: str) -> Measured:
-    """Return a source-only method's mean error of `metric` on target designs, without its sign, in their standard deviations."""
+    """Return a source-only method's mean error of `metric` on target designs: its size, in their standard deviations."""
     if metric not in lab.prepared.targets:
         return missing(metric)
     outcome = next(o for o in outcomes if o.arm.domain == "source_only" and o.arm.method == method)
@@ -95,7 +95,7 @@ def source_bias(lab: Lab, outcomes: Sequence[Outcome], method: str, metric: str)
 
 @measure
 def worst_metric(scores: pd.DataFrame, domain: str) -> Measured:
-    """Return the R2, on its worst metric, of the method of `domain` whose worst metric is best; facts: both, and its best metric."""
+    """Return the worst R2 of the method of `domain` whose worst is best; facts: method, metric, and its best metric."""
     part = scores[scores.domain == domain]
     means = part.groupby(["method", "metric"]).r2.mean().unstack()
     method = means.min(axis=1).idxmax()
@@ -177,7 +177,7 @@ def last_help(budgets: pd.DataFrame) -> int:
 
 @measure
 def contrast(frame: pd.DataFrame, column: str, one: Any, other: Any, score: str = "r2", *, parameter: str) -> Measured:
-    """Return a score where `column` holds `one` minus that where it holds `other`; `parameter` decides whether both were run."""
+    """Return a score where `column` is `one` minus that where it is `other`; `parameter` decides whether both ran."""
     if one == other or not {one, other} <= set(frame[column]):
         zh, en = ("、".join(map(str, (one, other))), " and ".join(map(str, (one, other))))
         return why_not(f"本次运行没有 {zh} 这两个可以比较的取值（参数 `{parameter}`）。",
