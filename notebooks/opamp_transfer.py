@@ -246,8 +246,6 @@ verdicts |= report.judge(H4=worst, H18=measures.source_bias(lab, outcomes, worst
 report.table("scores", table, "各方法在每个指标上的得分（物理单位）。", "Scores in physical units.", source=comparison.scores)
 public = tables.beside_public(scores, best.arm, reported("opamp_transfer.public"))
 report.table("public", public, "发布的模型与公开记录。", "The published model, the public logs.", source=tables.beside_public)
-
-# %%
 effects = tables.effect_table(scores)
 report.table("effects", effects, "逐步加入各成分的平均 R²。", "Mean R² step by step.", source=tables.effect_table)
 verdicts |= report.judge(H12=features_gap)
@@ -285,12 +283,13 @@ report.figure("stages", plots.stages(stages), "源训练与三个微调阶段。
 # %%
 sweep = ablations.sweep(lab)
 report.figure("sweep", plots.sweep(sweep), "损失权重的扫描，以及裁剪与否。", "Sweeps of the loss weights, and clipping.")
-coral = config.lambda_coral
+coral, other = config.lambda_coral, config.heaviest_coral
+weights, terms, clips = (tables.rows(sweep, parameter=name) for name in ("lambda_coral", "alpha_r2", "clip"))
 verdicts |= report.judge(
-    H8=measures.swept(sweep, "lambda_coral", "nll", 0.0, coral),
-    H23=measures.swept(sweep, "lambda_coral", "nll", config.heaviest_coral, coral),
-    H17=measures.swept(sweep, "alpha_r2", "r2", config.alpha_r2, 0.0),
-    H24=measures.swept(sweep, "clip", "rise", ablations.NO_CLIP, config.clip),
+    H8=measures.contrast(weights, "value", 0.0, coral, "nll", parameter="lambda_grid"),
+    H23=measures.contrast(weights, "value", other, coral, "nll", parameter="lambda_grid"),
+    H17=measures.contrast(terms, "value", config.alpha_r2, 0.0, parameter="alpha_grid"),
+    H24=measures.contrast(clips, "value", ablations.NO_CLIP, config.clip, "rise", parameter="clip"),
 )
 summary = tables.over_splits(sweep, "parameter", "value")
 report.table("sweep", summary, "损失权重与裁剪：内部折上的均值。", "Loss weights and clipping: means.", source=ablations.sweep)
@@ -299,39 +298,39 @@ report.table("sweep", summary, "损失权重与裁剪：内部折上的均值。
 held_back = ablations.held_back(lab)
 by_hold = tables.over_splits(held_back, "l2sp", "metric")[["l2sp", "metric", "r2", "ln_r2", "mre"]]
 report.table("l2sp", by_hold, "有与没有 L2-SP。", "With L2-SP and without.", source=ablations.held_back)
-verdicts |= report.judge(H25=measures.hold_gap(held_back, config))
+verdicts |= report.judge(H25=measures.contrast(held_back, "l2sp", config.l2sp, 0.0, parameter="l2sp"))
 
 # %%
 scaling = ablations.scalers(lab)
 by_scaling = tables.over_splits(scaling, "scaling", "method", "offset")[["scaling", "method", "offset", "r2"]]
 report.table("scaling", by_scaling, "输出标准化的依据。", "What outputs are scaled on.", source=ablations.scalers)
-verdicts |= report.judge(H9=measures.scaler_gap(scaling), H20=measures.scaled_mean(lab, data.GAIN))
+tuned = tables.rows(scaling, method="fine_tune")
+kept_shift = measures.contrast(tuned, "scaling", "source", "each_process", parameter="splits")
+verdicts |= report.judge(H9=kept_shift, H20=measures.scaled_mean(lab, data.GAIN))
 
 # %%
 logarithm = ablations.logarithm(lab)
 by_scale = tables.over_splits(logarithm, "scale", "metric")[["scale", "metric", "r2", "ln_r2", "mre"]]
 report.table("logarithm", by_scale, "对数与标准化。", "Logarithm and standardisation.", source=ablations.logarithm)
-verdicts |= report.judge(H10=measures.log_gap(logarithm), H26=measures.standard_gap(logarithm))
+verdicts |= report.judge(
+    H10=measures.contrast(logarithm, "scale", "log1p", "linear", parameter="log_targets"),
+    H26=measures.contrast(logarithm, "scale", logarithm.scale.iloc[0], "unscaled", parameter="log_targets"),
+)
 
 # %% [markdown] tags=["lang-zh"]
-# ### 不确定度是否可信
+# ### 不确定度是否可信，误差集中在哪些设计上
+# 先看区间在校准前后的覆盖率，再看所选方法在留出设计上的预测与真值；点落在对角线上即预测准确。
 
 # %% [markdown] tags=["lang-en"]
-# ### Can the uncertainties be trusted?
+# ### Can the uncertainties be trusted, and which designs carry the error?
+# First the coverage of the intervals before and after calibration, then predictions of the chosen method on held-out designs
+# against the truth; points on the diagonal are exact.
 
 # %%
 calibration = tables.calibration_table(scores, tables.UNCERTAIN)
 report.figure("coverage", plots.coverage(calibration), "校准前后的覆盖率。", "Coverage before and after calibration.")
 verdicts |= report.judge(H11=measures.coverage_gap(scores, best.arm.method))
 report.table("calibration", calibration, "区间覆盖率。", "Coverage of the intervals.", source=tables.calibration_table)
-
-# %% [markdown] tags=["lang-zh"]
-# ### 误差集中在哪些设计上
-# 下图是所选方法在留出设计上的预测与真值；点落在对角线上即预测准确。
-
-# %% [markdown] tags=["lang-en"]
-# ### Which designs carry the error?
-# The figure sets predictions of the chosen method on held-out designs against the truth; points on the diagonal are exact.
 
 # %%
 held = comparison.held_out(lab, best)
@@ -394,8 +393,7 @@ report.text("“{method}”由这些方法组成：{names}。", "{method} consis
 kept, held = inverse.held_out(config, prepared)
 trained, losses = inverse.train_inverse(config, prepared, runtime, kept)
 trained = artifact.with_surrogate(trained, best, lab, kept)
-facts = {"kept": len(kept), "held": len(held), "rows": config.mdn_train, "surrogate": config.inverse_surrogate}
-facts |= {name: losses[name] for name in ("ensemble_nll", "mixture_nll")}
+facts = {"kept": len(kept), "held": len(held), "rows": config.mdn_train, "surrogate": config.inverse_surrogate} | losses
 report.text(
     "正向集成和混合密度网络用 {kept} 个目标设计训练（混合密度网络的训练行：`{rows}`），内部验证的负对数似然为 {ensemble_nll:.2f} 和 "
     "{mixture_nll:.2f}；留出 {held} 个设计作为要求，搜索在 `{surrogate}` 上进行。",
@@ -417,27 +415,18 @@ report.text(*judge.judge_says(inverted.judge))
 report.table("inverse_shares", shares, "各方法满足要求的比例。", "Share of specifications met.", source=inverse.shares)
 reached = inverse.reached(inverted)
 verdicts |= report.judge(I1=reached, I2=inverse.advantage(inverted), I3=inverse.reached(inverted, "mdn"))
-within = {
-    "zh": "逆向设计：全部指标误差不超过百分之五的比例",
-    "en": "inverse design: share with every metric within five percent",
-}
-report.fact("inverse_within_5", reached.value, **within, source=inverse.reached)
+said = ("全部指标误差在百分之五以内的比例", "share with every metric within five percent")
+report.fact("inverse_within_5", reached.value, *said, source=inverse.reached)
 
 # %%
 if inverted.rounds is not None:
     report.table("inverse_rounds", inverted.rounds, "每轮之后。", "After every round.", source=inverse.with_rounds)
 report.text(*inverse.rounds_say(inverted.rounds))
-
-# %%
 figure = opamp_inverse.answered(inverted.results, inverted.judge, prepared.log_targets)
-report.figure(
-    "inverse_answered", figure, "要求、预测与评判者的测量。", "What was wanted, predicted, and measured by the judge."
-)
+report.figure("inverse_answered", figure, "要求、预测与测量。", "Wanted, predicted, and measured by the judge.")
 per_metric = inverse.per_metric(inverted)
 report.table("inverse_metrics", per_metric, "逐指标的结果。", "Metric by metric.", source=inverse.per_metric)
 report.text(*inverse.model_says(inverted.results))
-
-# %%
 figure, took = opamp_inverse.traces(inverted.trace), inverted.seconds
 report.figure("inverse_traces", figure, "搜索中的损失（{s:.1f} 秒）。", "Loss along the search ({s:.1f} s).", s=took)
 
@@ -494,8 +483,8 @@ report.text(*answers.advice(budgets_run, transfer_gap, measures.last_help(budget
 # ### 原文与数据的出入
 
 # %% [markdown] tags=["lang-en"]
-# - A few designs can decide the R² of a metric with a wide range, which then swings from split to split (see "Which designs
-#   carry the error?"). Wherever a logarithm is modelled the ln-R² stands beside it, and intervals run over several split seeds.
+# - A few designs can decide the R² of a metric with a wide range, which then swings from split to split (see which designs
+#   carry the error). Wherever a logarithm is modelled the ln-R² stands beside it, and intervals run over several split seeds.
 #   These splits share their designs and are not independent: the intervals are on the narrow side.
 # - Where the inputs are aligned (H1) and the outputs shift (H2), the shift is in the outputs given the sizes, and methods that
 #   align feature distributions (CORAL) have little to align; H8 tells whether CORAL helped.

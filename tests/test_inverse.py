@@ -16,7 +16,7 @@ from lib.inverse.grid import descend, moves
 from lib.inverse.search import SearchConfig, search
 from lib.inverse.space import Space, nearest
 from lib.inverse.spec import Goal, Goals
-from lib.inverse.surrogate import ScaledSurrogate, ensemble
+from lib.inverse.surrogate import ScaledSurrogate
 from lib.models.ensemble import Ensemble, EnsembleConfig
 
 FEATURES = ["w1", "l1", "ibias"]
@@ -287,9 +287,10 @@ def test_scaled_surrogate_agrees_with_its_scalers():
     assert (sd > 0).all()
 
 
-def test_ensemble_counts_disagreement_as_doubt():
-    members = [lambda x, k=k: (x * k, torch.full_like(x, -2.0)) for k in (1.0, 3.0)]
-    mu, logvar = ensemble(members)(torch.ones(4, 2))
+def test_ensemble_counts_disagreement_as_doubt(monkeypatch):
+    monkeypatch.setattr(Ensemble, "forward", lambda self, x: (torch.stack([x, 3 * x]), torch.full((2, *x.shape), -2.0)))
+    model = Ensemble(EnsembleConfig(tuple(FEATURES), 2, members=2, hidden=8, layers=2))
+    mu, logvar = model.combined(torch.ones(4, 2))
     torch.testing.assert_close(mu, torch.full((4, 2), 2.0))
     torch.testing.assert_close(logvar.exp(), torch.full((4, 2), math.exp(-2) + 1.0))
 

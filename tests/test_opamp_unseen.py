@@ -107,36 +107,27 @@ def test_averages_without_a_cmrr_are_those_of_all_metrics():
     assert np.isfinite(tables.averages(scores(["cmrr"]))["first"]).all(), "the cmrr alone is not left out"
 
 
-def swept(parameter, values, score, by):
-    rows = [{"parameter": parameter, "value": v, "seed": s, score: by[v] + 0.1 * s} for v in values for s in range(3)]
-    return pd.DataFrame(rows)
+def swept(column, values, score="r2"):
+    """Return a frame of scores by value of a column, three splits each; the splits differ by more than the values."""
+    return pd.DataFrame([{column: v, "seed": s, score: y + 10 * s} for v, y in values.items() for s in range(3)])
 
 
 def test_gaps_that_need_two_arms_are_not_tested_with_one():
-    one = pd.DataFrame({"scale": ["linear"] * 2, "seed": [0, 1], "r2": [0.5, 0.6]})
-    assert "log_targets" in measures.log_gap(one).why["en"]
-    sweep = swept("lambda_coral", [0.1], "nll", {0.1: 1.0})
-    assert "0 and 0.05" in measures.swept(sweep, "lambda_coral", "nll", 0.0, 0.05).why["en"]
-    held = pd.DataFrame({"l2sp": [0.0] * 2, "seed": [0, 1], "r2": [0.5, 0.6]})
-    assert "`l2sp` is zero" in measures.hold_gap(held, Config(l2sp=0.0)).why["en"]
+    one = measures.contrast(swept("scale", {"linear": 0.5}), "scale", "log1p", "linear", parameter="log_targets")
+    assert "log1p and linear" in one.why["en"]
+    assert "`log_targets`" in one.why["zh"]
+    same = measures.contrast(swept("l2sp", {0.0: 0.5}), "l2sp", Config(l2sp=0.0).l2sp, 0.0, parameter="l2sp")
+    assert "`l2sp`" in same.why["en"]
     few = measures.budget_gap(scores(["gain_db"]), Config(budgets=[25, 50]).few_labels)
     assert "25 labels" in few.why["en"]
 
 
-def test_sweeps_are_paired_by_split():
-    coral = swept("lambda_coral", [0.0, 0.05, 1.0], "nll", {0.0: 2.0, 0.05: 1.5, 1.0: 3.0})
-    found = measures.swept(coral, "lambda_coral", "nll", 0.0, Config().lambda_coral)
-    assert (found.value, found.low, found.seeds) == (pytest.approx(0.5), pytest.approx(0.5), 3)
-    assert measures.swept(coral, "lambda_coral", "nll", Config().heaviest_coral, 0.05).value == pytest.approx(1.5)
-
-
-def test_what_the_scalers_are_worth_and_what_l2sp_is():
-    scales = {"log1p": 0.9, "linear": 0.8, "unscaled": -1.0}
-    table = pd.DataFrame([{"scale": k, "seed": s, "r2": v + 0.01 * s} for k, v in scales.items() for s in range(2)])
-    assert measures.standard_gap(table).value == pytest.approx(1.9)
-    assert measures.standard_gap(table[table.scale != "log1p"]).value == pytest.approx(1.8)
-    held = pd.DataFrame({"l2sp": [1e-4, 1e-4, 0.0, 0.0], "seed": [0, 1, 0, 1], "r2": [0.7, 0.8, 0.6, 0.7]})
-    assert measures.hold_gap(held, Config()).value == pytest.approx(0.1)
+def test_contrasts_are_paired_by_split():
+    coral = swept("value", {0.0: 2.0, 0.05: 1.5, 1.0: 3.0}, "nll")
+    found = measures.contrast(coral, "value", 0.0, Config().lambda_coral, "nll", parameter="lambda_grid")
+    assert (found.value, found.low, found.high, found.seeds) == (*[pytest.approx(0.5)] * 3, 3)
+    heavy = measures.contrast(coral, "value", Config().heaviest_coral, 0.05, "nll", parameter="lambda_grid")
+    assert heavy.value == pytest.approx(1.5)
 
 
 def test_the_ensemble_is_set_against_its_better_member():

@@ -67,14 +67,3 @@ class Affine:
     def backward(self, z: Tensor) -> Tensor:
         v = z * self.scale + self.mean
         return torch.where(self.log, torch.where(self.log, v, 0.0).expm1(), v)
-
-
-def ensemble(members: Sequence[Callable[[Tensor], tuple[Tensor, Tensor]]]) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """Average members: the mean of means; variance within plus variance between."""
-
-    def predict(x: Tensor) -> tuple[Tensor, Tensor]:
-        mu, logvar = (torch.stack(part) for part in zip(*(m(x) for m in members), strict=True))
-        between = mu.var(0, unbiased=False)
-        return mu.mean(0), (logvar.exp().mean(0) + between).log()
-
-    return predict

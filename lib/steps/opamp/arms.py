@@ -40,9 +40,9 @@ class Lab:
         """Return a lab whose bench has the feature set that the arm reads, source predictions among them where asked for."""
         if features_of(arm) in self.bench.x:
             return self
-        own = {arm.features: torch.from_numpy(self.bench.x[arm.features])}
+        own, trained = torch.from_numpy(self.bench.x[arm.features]), self.sources(arm.features, "compact")
         with torch.no_grad():
-            more = with_source(self.bench.inputs, own, {arm.features: self.sources(arm.features, "compact")})
+            more = with_source(self.bench.inputs, {arm.features: own}, {arm.features: trained})
         return replace(self, bench=replace(self.bench, x=self.bench.x | {name: t.numpy() for name, t in more.items()}))
 
 

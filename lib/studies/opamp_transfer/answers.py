@@ -105,7 +105,7 @@ def key_facts(prepared: Prepared, scores: pd.DataFrame, best: Outcome) -> list[d
 
 
 def helps(gain: Measured) -> Words:
-    """Say whether a gain in R2 is one: its interval lies above zero, below it, or around it (no interval: the value decides)."""
+    """Say whether a gain in R2 is one: its interval (or, without one, the value) lies above zero, below, or around it."""
     low, high = (gain.value if end is None else end for end in (gain.low, gain.high))
     if (low > 0 or high < 0) and abs(gain.value) < TELLING:
         return {"zh": "的影响可以忽略", "en": "makes a negligible difference"}

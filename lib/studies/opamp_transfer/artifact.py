@@ -102,7 +102,7 @@ class Model:
         Raises ValueError where a column is missing or in another unit.
         """
         self.inputs.transform(designs)
-        mean, sd = self(torch.tensor(designs[self.inputs.columns].to_numpy(float)))
+        mean, sd = self(torch.from_numpy(designs[self.inputs.columns].to_numpy(float, copy=True)))
         return mean.numpy(), sd.numpy()
 
     def predict(self, designs: pd.DataFrame) -> np.ndarray:

@@ -57,16 +57,17 @@ def held_out(config: Config, prepared: Prepared) -> tuple[np.ndarray, np.ndarray
 
 
 def train_inverse(config: Config, prepared: Prepared, runtime: Runtime, rows: np.ndarray) -> tuple[InverseModel, dict]:
-    """Return the networks trained on the target designs `rows` (through the run cache), and how the training went.
+    """Return the networks trained on the target designs `rows`, through the run cache, and how the training went.
 
-    The dictionary holds the negative log-likelihood of inner validation rows and seconds, of ensemble and mixture.
+    ensemble_nll, mixture_nll  negative log-likelihood of inner validation rows
     """
     c = config
     mixture = MixtureSpec(c.mdn_train, c.mdn_components, c.mdn_hidden, c.mdn_layers, c.mdn_batch, c.mdn_epochs, c.mdn_lr)
     ensemble = c.inverse_surrogate == "transfer", c.inverse_members, c.inverse_epochs, c.inverse_lr
     spec = InverseSpec(c.data(), tuple(map(int, rows)), *ensemble, mixture, c.seed)
     folder = fit_opamp_inverse(spec, runtime, force=c.force)
-    return InverseModel.load(folder / "model", runtime.device), read_json(folder / "training.json")
+    said = {name: value for name, value in read_json(folder / "training.json").items() if name.endswith("_nll")}
+    return InverseModel.load(folder / "model", runtime.device), said
 
 
 def settings(config: Config) -> SearchConfig:
@@ -192,7 +193,7 @@ def _met(inverted: Inverted, method: str) -> np.ndarray:
 
 
 def model_says(results: pd.DataFrame, within: float = WITHIN[0]) -> tuple[str, str]:
-    """Say how much of what the search misses is the forward model's error, in Chinese and English; `results` as in `Inverted`."""
+    """Say in both languages how much of what the search misses is the forward model's error."""
     part = results[results.method == "search"]
     promised, kept = ((part.groupby("specification")[k].max() <= within).mean() for k in ("promised_miss", "miss"))
     error = ((part.predicted - part.judged) / part.judged).abs().groupby(part.metric).median()
@@ -218,7 +219,8 @@ def rounds_say(rounds: pd.DataFrame | None) -> tuple[str, str]:
     n = int(last.simulations)
     return (
         f"测量搜到的设计，用“预测/测量”之比修正要求，再从这些设计出发搜索。每个要求共 {n} 次仿真，满足的比例从 "
-        f"{first.met_share:.0%} 变为 {last.met_share:.0%}，最大相对偏差的中位数从 {first.median_worst_miss:.2%} 变为 {last.median_worst_miss:.2%}。",
+        f"{first.met_share:.0%} 变为 {last.met_share:.0%}，最大相对偏差的中位数从 {first.median_worst_miss:.2%} 变为 "
+        f"{last.median_worst_miss:.2%}。",
         f"The designs found are measured, the goals corrected by predicted over measured, and the search goes on from there. With {n} "
         f"simulations for each specification the share met goes from {first.met_share:.0%} to {last.met_share:.0%}, the median of "
         f"the worst relative miss from {first.median_worst_miss:.2%} to {last.median_worst_miss:.2%}.",

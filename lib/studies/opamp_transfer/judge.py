@@ -54,7 +54,7 @@ class Judge:
 
 
 def choose(prepared: Prepared) -> Judge:
-    """Return the simulator for the shipped data where it is on the PATH, on as many workers as a run has threads; else the GP."""
+    """Return the simulator for the shipped data where it is on the PATH, on as many workers as threads; else the GP."""
     known = simulable(prepared) and circuit.ngspice_version() is not None
     return Judge("ngspice" if known else "gaussian_process", prepared, torch.get_num_threads())
 

@@ -1,6 +1,7 @@
 """What judges the claims beside `lib.evidence`: a value with its interval over split seeds, or why these data cannot tell."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -8,7 +9,6 @@ from lib.evidence import Measured, measure, over_seeds, share, why_not
 from lib.steps.opamp.arms import Lab
 from lib.steps.opamp.data import Prepared
 from lib.studies.opamp_transfer.comparison import PAIR, Outcome, held_out
-from lib.studies.opamp_transfer.config import Config
 from lib.studies.opamp_transfer.tables import averages, besides_hard, chosen, effect_table, rows
 
 FEW_METHOD = "gp_source_features"  # the transfer method that is asked what a few labels are worth
@@ -84,7 +84,7 @@ def scaled_mean(lab: Lab, metric: str) -> Measured:
 
 @measure
 def source_bias(lab: Lab, outcomes: Sequence[Outcome], method: str, metric: str) -> Measured:
-    """Return a source-only method's mean error of `metric` on target designs, without its sign, in their standard deviations."""
+    """Return a source-only method's mean error of `metric` on target designs: its size, in their standard deviations."""
     if metric not in lab.prepared.targets:
         return missing(metric)
     outcome = next(o for o in outcomes if o.arm.domain == "source_only" and o.arm.method == method)
@@ -95,7 +95,7 @@ def source_bias(lab: Lab, outcomes: Sequence[Outcome], method: str, metric: str)
 
 @measure
 def worst_metric(scores: pd.DataFrame, domain: str) -> Measured:
-    """Return the R2, on its worst metric, of the method of `domain` whose worst metric is best; facts: both, and its best metric."""
+    """Return the worst R2 of the method of `domain` whose worst is best; facts: method, metric, and its best metric."""
     part = scores[scores.domain == domain]
     means = part.groupby(["method", "metric"]).r2.mean().unstack()
     method = means.min(axis=1).idxmax()
@@ -176,43 +176,10 @@ def last_help(budgets: pd.DataFrame) -> int:
 
 
 @measure
-def swept(sweep: pd.DataFrame, parameter: str, score: str, value: float, minus: float) -> Measured:
-    """Return a score at one swept value minus that at another, paired by split."""
-    part = rows(sweep, parameter=parameter)
-    if value == minus or not {value, minus} <= set(part.value):
-        return why_not(f"{parameter} 没有同时扫描两个不同的值：{value:g} 与 {minus:g}。",
-                       f"The sweep of {parameter} does not hold two different values to compare, {value:g} and {minus:g}.")  # fmt: skip
-    return paired(rows(part, value=value), rows(part, value=minus), score)
-
-
-@measure
-def hold_gap(held_back: pd.DataFrame, config: Config) -> Measured:
-    """Return the mean R2 of the three-stage fine-tuning with L2-SP minus that without."""
-    if held_back.l2sp.nunique() < 2:
-        return why_not(
-            "参数 `l2sp` 为零，没有可比较的对象。", "The parameter `l2sp` is zero: there is nothing to compare with."
-        )
-    return paired(rows(held_back, l2sp=config.l2sp), rows(held_back, l2sp=0.0))
-
-
-@measure
-def scaler_gap(scaling: pd.DataFrame) -> Measured:
-    """Return the mean R2 of fine-tuning with outputs scaled on the source minus that with outputs scaled on each process."""
-    tuned = rows(scaling, method="fine_tune")
-    return paired(rows(tuned, scaling="source"), rows(tuned, scaling="each_process"))
-
-
-@measure
-def log_gap(logarithm: pd.DataFrame) -> Measured:
-    """Return the mean R2 with log1p minus that without."""
-    if "log1p" not in set(logarithm.scale):
-        return why_not("没有以对数建模的指标（参数 `log_targets` 与目标列没有交集）。",
-                       "No metric is modelled as a logarithm (the parameter `log_targets` names none of the targets).")  # fmt: skip
-    return paired(rows(logarithm, scale="log1p"), rows(logarithm, scale="linear"))
-
-
-@measure
-def standard_gap(logarithm: pd.DataFrame) -> Measured:
-    """Return the mean R2 with standardised inputs and outputs minus that without."""
-    scale = "log1p" if "log1p" in set(logarithm.scale) else "linear"
-    return paired(rows(logarithm, scale=scale), rows(logarithm, scale="unscaled"))
+def contrast(frame: pd.DataFrame, column: str, one: Any, other: Any, score: str = "r2", *, parameter: str) -> Measured:
+    """Return a score where `column` is `one` minus that where it is `other`; `parameter` decides whether both ran."""
+    if one == other or not {one, other} <= set(frame[column]):
+        zh, en = ("、".join(map(str, (one, other))), " and ".join(map(str, (one, other))))
+        return why_not(f"本次运行没有 {zh} 这两个可以比较的取值（参数 `{parameter}`）。",
+                       f"This run does not have {en} as two values to compare (parameter `{parameter}`).")  # fmt: skip
+    return paired(rows(frame, **{column: one}), rows(frame, **{column: other}), score)

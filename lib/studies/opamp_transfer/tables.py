@@ -49,7 +49,7 @@ def score_table(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def averages(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return per arm and seed the mean R2 over all metrics (`average`) and over all but the cmrr (`first`), cmrr and inner error."""
+    """Return per arm and seed the mean R2 over all metrics (`average`) and over all but the cmrr (`first`), and the rest."""
     found = []
     for key, part in scores.groupby([*ARM, "seed"], sort=False):
         r2, ln = part.set_index("metric").r2, part.set_index("metric").ln_r2
@@ -130,7 +130,7 @@ def budget_table(budgets: pd.DataFrame) -> pd.DataFrame:
 
 
 def effect_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """Decompose the gain over a raw target-only network: physics features, the best target-only method, transfer, the ensemble."""
+    """Decompose the gain over a raw target-only network: physics features, best target-only method, transfer, ensemble."""
     part = averages(scores)
     mlp = rows(part, method="mlp", domain="target_only", recipe="compact")
     steps = {
@@ -148,7 +148,7 @@ def effect_table(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def beside_public(scores: pd.DataFrame, arm: Arm, public: dict) -> pd.DataFrame:
-    """Put R2 and MAE of the published method, physical units, beside the public logs'; the last row averages R2 over metrics."""
+    """Put R2 and MAE of the published method, in physical units, beside the public logs'; the last row averages R2."""
     means = rows(scores, **vars(arm)).groupby("metric", sort=False)[["r2", "mae"]].mean()
     found = [{"metric": m, "r2": row.r2, "public_r2": public["r2"].get(m, np.nan), "public_best_r2": np.nan, "mae": row.mae,
               "public_mae": public["mae"].get(m, np.nan)} for m, row in means.iterrows()]  # fmt: skip
