@@ -6,6 +6,14 @@ import numpy as np
 from scipy import stats
 
 
+def temperature(y: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Return the factor (M,) on the standard deviations that maximises the normal likelihood: sqrt(mean(z^2)).
+
+    y, mean, sd  (n, M) of held-out rows.   Source: Laves et al. 2020, eq. 8 (closed form).
+    """
+    return np.sqrt((((y - mean) / sd) ** 2).mean(0)).clip(min=1e-3)
+
+
 def quantile_temperature(y: np.ndarray, mean: np.ndarray, sd: np.ndarray, level: float = 0.9) -> np.ndarray:
     """Return the factor (M,) with which a share `level` of the held-out rows lies inside its normal interval.
 

@@ -121,13 +121,21 @@ def test_an_arm_is_fitted_with_no_more_than_its_spec_holds(lab, arm, tmp_path):
         assert np.isfinite(found["mean"]).all()
 
 
+def test_temperature_maximises_the_normal_likelihood():
+    draw = np.random.default_rng(0)
+    y, mean, sd = draw.normal(size=(300, 2)), np.zeros((300, 2)), np.full((300, 2), 0.4)
+    best = calibration.temperature(y, mean, sd)
+    value = lambda t: Normal(torch.zeros(2), torch.tensor(0.4 * t)).log_prob(torch.tensor(y)).mean(0)  # noqa: E731
+    for other in (0.9 * best, 1.1 * best):
+        assert (value(best) > value(other)).all()
+
+
 def test_quantile_temperature_gives_the_level_whatever_the_tails():
     draw = np.random.default_rng(0)
     y, sd = draw.standard_t(2, size=(4000, 1)), np.full((4000, 1), 0.3)
     factor = calibration.quantile_temperature(y, 0 * y, sd)
     assert calibration.coverage(y, 0 * y, sd * factor, 0.9)[0] == pytest.approx(0.9, abs=0.002)
-    spread = np.sqrt(((y / sd) ** 2).mean(0))  # what the normal likelihood would choose follows a few extreme errors
-    assert abs(calibration.coverage(y, 0 * y, sd * spread, 0.9)[0] - 0.9) > 0.02
+    assert abs(calibration.coverage(y, 0 * y, sd * calibration.temperature(y, 0 * y, sd), 0.9)[0] - 0.9) > 0.02
 
 
 def test_the_ensemble_follows_the_precise_member_and_reports_disagreement():
