@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.distributions import Normal
 
 from lib import calibration, paths
 from lib.data import opamp
