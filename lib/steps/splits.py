@@ -125,14 +125,19 @@ def _from_files(spec: FileSplits, device: torch.device) -> Sets:
     cut = {"window_aa": spec.window_aa or None, "multiple": spec.multiple}
     train = SpectraDataset.from_hdf5(spec.train, spec.n_train, norm="none", seed=3 * spec.seed, **cut, **options)
     check_units({"wave": train.wave, **train.table}, spec.train[0])
+    _check_label(spec.label, train, spec.train[0])
     val, test = (
         SpectraDataset.from_hdf5(path, n, like=train, seed=3 * spec.seed + k, **options)
         for k, (path, n) in enumerate(((spec.val, spec.n_val), (spec.test, spec.n_test)), 1)
     )
-    for name, found in ((spec.train[0], train), (spec.val, val), (spec.test, test)):
-        values, where = {spec.label: found.labels[:, 0].cpu().numpy()}, f"{name}, first {len(found)} rows"
-        check_varies(values, where, "name another 'label', or use spectra of other stars")
+    for name, found in ((spec.val, val), (spec.test, test)):
+        _check_label(spec.label, found, name)
     return Sets(train, val, test, wave=train.wave, stars=_known(test.table), grid=None, parameters=None)
+
+
+def _check_label(label: str, found: SpectraDataset, name: str) -> None:
+    values, where = {label: found.labels[:, 0].cpu().numpy()}, f"{name}, first {len(found)} rows"
+    check_varies(values, where, "name another 'label', or use spectra of other stars")
 
 
 def _fits(source: GeneratedSpectra) -> bool:
