@@ -4,7 +4,7 @@ PROFILE ?= quick
 STUDY ?=
 JOBS ?= 1
 PYTHON ?= python3
-STUDIES := $(or $(STUDY),$(basename $(notdir $(wildcard notebooks/*.py))))
+STUDIES = $(or $(STUDY),$(filter-out slurm,$(basename $(notdir $(wildcard params/$(PROFILE)/*.yaml)))))
 
 ifeq ($(strip $(VENV)),)
 BIN :=
@@ -54,9 +54,10 @@ chaos: $(READY)  ## kill `make reports` twenty times, repeat it, compare with an
 
 golden: $(READY)  ## write tests/golden anew from the smoke runs (never in CI)
 	$(MAKE) --no-print-directory reports PROFILE=smoke JOBS=2
-	$(BIN)python tests/golden_compare.py $(STUDIES)
+	$(BIN)python tests/golden_compare.py $(STUDY)
 
-lab: $(READY)  ## open JupyterLab with the notebook pairs
+lab: $(READY)  ## open JupyterLab with the notebook pairs; those that were run, with their outputs, lie in build/<profile>/<study>/
+	@echo "run already, outputs and all: $(or $(filter-out %/running.ipynb,$(wildcard build/*/*/*.ipynb)),none yet (make reports writes build/<profile>/<study>/<study>.ipynb))"
 	$(BIN)jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 bench: $(READY)  ## side-by-side ratios into benchmarks/README.md

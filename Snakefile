@@ -7,7 +7,7 @@ import sys
 from lib import workflow as sources
 
 PROFILE = config.get("profile", "quick")
-STUDIES = str(config.get("studies", " ".join(sources.written()))).split()
+STUDIES = str(config.get("studies", " ".join(sources.written(PROFILE)))).split()
 SEEDS = sources.seeds(config.get("seeds", 1))  # repeats with other seeds, compared with the first run
 PYTHON = sys.executable
 JOBS = int(config.get("jobs", 1))

@@ -12,7 +12,8 @@ EMBEDDED = ROOT / "lib" / "data" / "embedded"
 
 # never a place for results
 CODE = ("lib", "notebooks", "params", "tests", "scripts", "tools", "docs", "benchmarks", ".git", ".venv")
-STUDIES = ("latent_extraction", "mlp_head", "vit_scaling", "opamp_transfer", "noise2noise")
+ORDER = ("latent_extraction", "mlp_head", "vit_scaling", "opamp_transfer", "noise2noise")  # others come after them
+STUDIES = tuple(sorted((f.stem for f in NOTEBOOKS.glob("*.py")), key=lambda study: ((*ORDER, study).index(study), study)))
 
 
 def resolve(path: str | Path) -> Path:

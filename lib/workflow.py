@@ -6,23 +6,25 @@ from lib import paths
 from lib.config import read_params
 from lib.sources import sources
 
-EMBEDDED = {  # study -> what it reads from lib/data/embedded when the user brings no data
-    "opamp_transfer": "opamp/**/*", "noise2noise": "*mni*", "vit_scaling": "*grid*", "latent_extraction": "*grid*", "mlp_head": "*grid*",
+EMBEDDED = {  # module of lib/data -> what it reads from lib/data/embedded, where the user brings no data
+    "opamp.py": "opamp/**/*", "topology.py": "opamp/*.cir", "images/contrasts.py": "*mni*", "grid.py": "*grid*", "sky.py": "airglow.csv",
 }  # fmt: skip
 AFTER = {"mlp_head": "latent_extraction"}  # whose published model a study starts from, unless its params name a checkpoint
 ASKED = ("cpus", "gpu", "mem_mb", "runtime")
 DATA_PARAMETERS = ("data_dir", "train_path", "val_path", "test_path", "checkpoint")
 
 
-def written() -> list[str]:
-    """Return the studies whose notebook is there, in the collection's order."""
-    return [s for s in paths.STUDIES if (paths.NOTEBOOKS / f"{s}.ipynb").is_file()]
+def written(profile: str) -> list[str]:
+    """Return the studies that a profile has: notebook and params are there; in the collection's order."""
+    needed = {s: (paths.NOTEBOOKS / f"{s}.ipynb", paths.PARAMS / profile / f"{s}.yaml") for s in paths.STUDIES}
+    return [s for s, files in needed.items() if all(f.is_file() for f in files)]
 
 
 def check(study: str, profile: str) -> None:
     """Refuse an unknown study; take back marks whose results or page are gone."""
-    if study not in written():
-        raise ValueError(f"There is no study '{study}': the studies are {', '.join(written())}.")
+    if study not in written(profile):
+        there = ", ".join(written(profile))
+        raise ValueError(f"There is no study '{study}' with profile '{profile}': the studies are {there}.")
     build = paths.BUILD / profile / study
     results, pages = build / "results.json", [paths.REPORTS / profile / name for name in (f"{study}.html", "index.html")]
     if not results.is_file():
@@ -48,14 +50,15 @@ def asked(profile: str) -> dict[str, int]:
 
 
 def inputs(study: str, profile: str) -> list[str]:
-    """Return what a study's results depend on: notebook, params, lib modules with their tables, and data."""
+    """Return what a study's results depend on: notebook, ledger, params, lib modules with their tables, and data."""
     params = paths.PARAMS / profile / f"{study}.yaml"
     modules = sources(paths.NOTEBOOKS / f"{study}.py")
-    files = [paths.NOTEBOOKS / f"{study}.ipynb", params, *(m for m in modules if m.parent != paths.NOTEBOOKS)]
+    ledger = paths.NOTEBOOKS.glob(f"claims/{study}.yaml")
+    files = [paths.NOTEBOOKS / f"{study}.ipynb", *ledger, params, *(m for m in modules if m.parent != paths.NOTEBOOKS)]
     folders = {m.parent for m in modules} - {paths.NOTEBOOKS}
-    tables = ("*.mplstyle", "reported.yaml", "glossary/general.yaml", f"glossary/{study}.yaml")
+    tables = ("*.mplstyle", "reported.yaml", "sentences.yaml", "glossary/general.yaml", f"glossary/{study}.yaml")
     files += [f for d in folders for p in tables for f in d.glob(p)]
-    files += [*_data(study, params), *_before(study, profile, params)]
+    files += [*_data(params, modules), *_before(study, profile, params)]
     return [str(f.relative_to(paths.ROOT)) if f.is_relative_to(paths.ROOT) else str(f) for f in files]
 
 
@@ -65,12 +68,13 @@ def _before(study: str, profile: str, params: Path) -> list[Path]:
     return [paths.BUILD / profile / AFTER[study] / "executed.stamp"] if study in AFTER and not values.get("checkpoint") else []
 
 
-def _data(study: str, params: Path) -> list[Path]:
+def _data(params: Path, modules: list[Path]) -> list[Path]:
     values = read_params(params) if params.is_file() else {}
     named = [values[k] for k in DATA_PARAMETERS if values.get(k)]
     given = [paths.resolve(name) for names in named for name in (names if isinstance(names, list) else [names])]
     if not given:
-        return sorted(f for f in paths.EMBEDDED.glob(EMBEDDED[study]) if f.is_file()) if study in EMBEDDED else []
+        read = {p for module, p in EMBEDDED.items() if paths.ROOT / "lib" / "data" / module in modules}
+        return sorted({f for p in read for f in paths.EMBEDDED.glob(p) if f.is_file()})
     return [f for g in given for f in (sorted(g.rglob("*")) if g.is_dir() else [g]) if f.is_file()]
 
 

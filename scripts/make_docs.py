@@ -7,7 +7,7 @@ import base64
 import importlib
 from pathlib import Path
 
-from lib import pairs, paths, workflow
+from lib import pairs, paths
 from lib.config import StudyConfig
 from lib.files import write_text
 from lib.render.index import read_page
@@ -43,7 +43,7 @@ def parameters() -> str:
         MADE,
         "# Parameters\n\nDefaults are those of the notebooks (profile `smoke`); `params/<profile>/<study>.yaml` sets the others.\n",
     ]
-    for number, study in enumerate(workflow.written()):
+    for number, study in enumerate(paths.STUDIES):
         config = importlib.import_module(f"lib.studies.{study}").Config
         if number == 0:
             parts.append("## Every study\n\n" + rows(config, common))
@@ -81,7 +81,7 @@ def headline() -> bytes:
 
 def write_cells() -> None:
     """Write every notebook's cell of parameters from the study's Config, and bring the pairs in step."""
-    for study in workflow.written():
+    for study in paths.STUDIES:
         file = paths.NOTEBOOKS / f"{study}.py"
         head, rest = file.read_text(encoding="utf8").split(CELL, 1)
         cell = importlib.import_module(f"lib.studies.{study}").Config.cell()

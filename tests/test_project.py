@@ -165,13 +165,23 @@ def test_releases_of_lightning_that_were_withdrawn_are_excluded():
 def test_the_workflow_knows_what_a_study_reads():
     from lib import workflow
 
-    for study in workflow.written():
+    for study in workflow.written("smoke"):
         found = workflow.inputs(study, "smoke")
         assert {f"notebooks/{study}.ipynb", f"params/smoke/{study}.yaml", "lib/report/__init__.py"} <= set(found)
-        reads = any(f.startswith("lib/data/embedded/") for f in found)
-        assert reads == (study in workflow.EMBEDDED), "the embedded data are an input"
-        others = [s for s in workflow.written() if s != study]
+        data = {f"lib/data/{m}": paths.EMBEDDED.glob(p) for m, p in workflow.EMBEDDED.items() if f"lib/data/{m}" in found}
+        read = {f.relative_to(paths.ROOT).as_posix() for files in data.values() for f in files if f.is_file()}
+        assert read == {f for f in found if f.startswith("lib/data/embedded/")}, "the embedded data are an input"
+        others = [s for s in workflow.written("smoke") if s != study]
         assert not [f for f in found for s in others if f"studies/{s}" in f]
+
+
+def test_the_workflow_knows_every_module_that_reads_embedded_data():
+    from lib import workflow
+
+    folder = paths.ROOT / "lib" / "data"
+    readers = {f.relative_to(folder).as_posix() for f in folder.rglob("*.py") if "EMBEDDED" in f.read_text(encoding="utf8")}
+    assert readers == set(workflow.EMBEDDED)
+    assert all(any(paths.EMBEDDED.glob(pattern)) for pattern in workflow.EMBEDDED.values())
 
 
 def test_sources_of_a_study_leave_out_what_it_does_not_import():

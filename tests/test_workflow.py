@@ -63,6 +63,7 @@ def planned(copy):
         ("lib/models/blindspot.py", {"latent_extraction", "mlp_head"}),
         ("lib/data/grid.py", SPECTRA),
         ("lib/report/glossary/noise2noise.yaml", {"noise2noise"}),
+        ("notebooks/claims/mlp_head.yaml", {"mlp_head"}),
         ("lib/config.py", set(paths.STUDIES)),
         ("lib/render/page.css", set()),
         ("lib/data/embedded/opamp", {"opamp_transfer"}),

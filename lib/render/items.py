@@ -92,8 +92,13 @@ def claim(c: dict[str, Any]) -> str:
     """Render a verdict with its sentence."""
     return (
         f'<div class="claim {escape(c["verdict"])}" id="claim-{escape(c["id"])}"><p class=head><b>{escape(c["id"])}</b> {badge(c)}'
-        f"<span>{both(c)}</span></p><div>{both(c['text'], 'p')}</div></div>"
+        f"<span>{both(c)}</span></p><div>{both(c['text'], 'p')}</div>{made_by(c)}</div>"
     )
+
+
+def made_by(item: dict[str, Any]) -> str:
+    """Name the function that computed a claim or a key number, where the run recorded it."""
+    return f"<small class=source><code>{escape(item['source'])}</code></small>" if item.get("source") else ""
 
 
 def badge(c: dict[str, Any]) -> str:

@@ -21,10 +21,10 @@ from lib.files import write_text
 from lib.progress import PROGRESS
 from lib.render.foreign import plain, shown
 from lib.render.guard import check_offline, policy, sealed
-from lib.render.items import badge, coloured, interval, item
+from lib.render.items import badge, coloured, interval, item, made_by
 from lib.render.text import both, html
 from lib.report.claims import Criterion
-from lib.report.display import MIME
+from lib.report.display import CAPTION, MIME
 from lib.report.text import number, term
 
 FOLDER = Path(__file__).parent
@@ -132,6 +132,8 @@ def _code(page: Page, cell: NotebookNode, name: str) -> None:
             page.log.append((name, plain(output.text)))
         elif PROGRESS in output.get("metadata", {}):
             page.log.append((name, plain(output.data["text/plain"])))
+        elif CAPTION in output.get("metadata", {}):
+            continue  # the figure above has it
         elif MIME in output.data:
             _item(page, output.data, judged)
         elif output.data.get("text/plain") not in judged:  # a claim returns its verdict, which its item shows
@@ -182,7 +184,7 @@ def environment() -> jinja2.Environment:
     made = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     made.filters |= {"both": lambda v: Markup(both(v)), "prose": lambda v: Markup(both(v, "div")), "term": term}
     made.globals |= {
-        "badge": lambda c: Markup(badge(c)), "interval": interval, "number": number, "said": _said,
+        "badge": lambda c: Markup(badge(c)), "made_by": lambda item: Markup(made_by(item)), "interval": interval, "number": number, "said": _said,
         "criterion": lambda c: Criterion(**c["criterion"]).text(), "json_for_html": json_for_html,
     }  # fmt: skip
     return made

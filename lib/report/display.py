@@ -12,15 +12,23 @@ from matplotlib.figure import Figure
 from lib.report.text import Pair, number, term
 
 MIME = "application/vnd.live-reports.v1"  # JSON as text
+CAPTION = "live-reports-caption"  # marks the output that says under a figure in JupyterLab what a page says as its caption
 
 
 def emit(kind: str, payload: Mapping[str, Any], fallback: str, **extra: Any) -> None:
-    """Display one bilingual item; outside a notebook nothing is shown."""
+    """Display one bilingual item; outside a notebook nothing is shown.
+
+    JupyterLab shows one kind of an output, and markdown rather than an image: beside an image in `extra` the fallback is a second.
+    """
     from IPython import get_ipython
     from IPython.display import display
 
-    if get_ipython() is not None:
-        display({MIME: json.dumps({"kind": kind, **payload}, ensure_ascii=False), "text/markdown": fallback, **extra}, raw=True)
+    if get_ipython() is None:
+        return
+    said = {"text/markdown": fallback}
+    display({MIME: json.dumps({"kind": kind, **payload}, ensure_ascii=False), **(extra or said)}, raw=True)
+    if extra:
+        display(said, raw=True, metadata={CAPTION: True})
 
 
 def table_payload(frame: pd.DataFrame, digits: int = 4) -> dict[str, Any]:
