@@ -1,6 +1,7 @@
 """Pages of docs/ that are made from the code are the ones that the code makes now."""
 
 import importlib.util
+import pkgutil
 import re
 
 import pytest
@@ -47,3 +48,14 @@ def test_the_overview_lists_every_page():
     listed = (paths.ROOT / "docs" / "README.md").read_text(encoding="utf8")
     for page in (paths.ROOT / "docs").glob("*.md"):
         assert page.name == "README.md" or f"({page.name})" in listed, page.name
+
+
+@pytest.mark.parametrize("name", ["architecture.md", "add-a-study.md"])
+def test_every_name_of_lib_in_the_pages_for_developers_is_there(name):
+    text = re.sub(r"```.*?```", "", (paths.ROOT / "docs" / name).read_text(encoding="utf8"), flags=re.S)
+    named = set(re.findall(r"`(lib\.\w[\w.]*)", text))
+    assert len(named) > 3
+    for dotted in named:
+        pkgutil.resolve_name(dotted)
+    for path in set(re.findall(r"`((?:lib|docs|params|notebooks|scripts)/[\w/.-]+)`", text)):
+        assert (paths.ROOT / path).exists() or "/toy." in path, path
