@@ -25,7 +25,7 @@ def notebook(study):
 def test_a_mistyped_parameter_is_refused_with_the_name_that_was_meant(study):
     cells = notebook(study).cells
     declared = next(c.source for c in cells if "parameters" in c.metadata.get("tags", []))
-    values = {n.targets[0].id: ast.literal_eval(n.value) for n in ast.parse(declared).body}
+    values = {n.target.id: ast.literal_eval(n.value) for n in ast.parse(declared).body}
     wrong, meant = MISTYPED.get(study, COMMON)
     config = importlib.import_module(f"lib.studies.{study}").Config
     with pytest.raises(ValueError, match=rf"^Unknown parameter '{wrong}': did you mean '{meant}'\?$"):
