@@ -235,8 +235,8 @@ def _fact(value: Any, config: Any) -> Any:
 def contradictions() -> list[dict[str, Any]]:
     """Return where the documents contradict themselves: study, sentence with the figures of reported.yaml, claims that test it."""
     found = []
-    for study in paths.STUDIES:
-        for e in load(study).contradictions:
+    for file in (paths.NOTEBOOKS / "claims" / f"{study}.yaml" for study in paths.STUDIES):
+        for e in load(file.stem).contradictions if file.is_file() else []:
             facts = {name: reported(path) for name, path in e.get("facts", {}).items()}
-            found.append({"study": study, "claims": e.get("claims", [])} | pair(e["zh"], e["en"], **facts))
+            found.append({"study": file.stem, "claims": e.get("claims", [])} | pair(e["zh"], e["en"], **facts))
     return found
