@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-REGION_AA = (7100.0, 8850.0)
-
 
 @dataclass(frozen=True)
 class Feature:

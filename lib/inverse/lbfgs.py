@@ -5,8 +5,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Objective = Callable[[Tensor], Tensor]  # (N, D) -> (N,), row by row
-
 
 def value_and_slope(f: Callable[[Tensor], Tensor], v: Tensor) -> tuple[Tensor, Tensor]:
     """Return f (N,) and its gradient (N, D); a value that is not finite becomes infinite with no slope."""

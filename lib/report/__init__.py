@@ -32,15 +32,14 @@ class Report:
     def __init__(self, config: StudyConfig, *, words: ledger.Ledger | None = None) -> None:
         self.config, self.words = config, ledger.load(config.study) if words is None else words
         self.title, self.question = self.words.title.fill(), self.words.question.fill()
-        self.header, self.ledger = self.words.headed(config), self.words.claims
+        self.header = self.words.headed(config)
         missing = [k for k in HEADER if k not in self.header]
         if missing:
             raise ValueError(f"The header of a report lacks {missing}.")
         self.out = config.out
         self.out.mkdir(parents=True, exist_ok=True)
         self.staging = open_staging(self.out)
-        self.hypotheses: dict[str, Pair] = {key: claim.text(config) for key, claim in self.ledger.items()}
-        self.marks = {key: {"key": claim.key, "group": claim.group} for key, claim in self.ledger.items()}
+        self.hypotheses: dict[str, Pair] = {key: claim.text(config) for key, claim in self.words.claims.items()}
         self.shown = ""  # the last figure or table: what a verdict under it is decided by
         self.claims: list[dict[str, Any]] = []
         self.facts: dict[str, dict[str, Any]] = {}
@@ -115,7 +114,7 @@ class Report:
 
     def conclusions(self) -> None:
         """List the claims that the document itself draws as its conclusions; the others stand under what decides them."""
-        listed = [(name, text) for name, text in self.hypotheses.items() if self.marks[name]["key"]]
+        listed = [(name, text) for name, text in self.hypotheses.items() if self.words.claims[name].key]
         both = {lang: "\n".join(f"- **{name}** · {text[lang]}" for name, text in listed) for lang in ("zh", "en")}
         display.emit("text", both, f"{both['zh']}\n\n{both['en']}")
 
@@ -129,7 +128,7 @@ class Report:
 
     def _verdict(self, name: str, found: Measured) -> str:
         self._open(name)
-        claim = self.ledger[name]
+        claim = self.words.claims[name]
         criterion = claim.criterion_of(self.config)
         if found.value is None:
             verdict, said = "not_tested", {"why_not": found.why["en"], "why_not_zh": found.why["zh"], "text": found.why}
@@ -138,7 +137,7 @@ class Report:
             said = {"why_not": None, "text": ledger.spoken(claim, verdict, found, self.config)}
         used = sorted(set().union(*(fields(said.en) for said in map(claim.sentence, ledger.VERDICTS))))
         self._judge(
-            name, used, metric=claim.metric, value=found.value, low=found.low, high=found.high, criterion=criterion,
+            name, used, key=claim.key, group=claim.group, metric=claim.metric, value=found.value, low=found.low, high=found.high, criterion=criterion,
             verdict=verdict, reported_as=claim.reported, anchor=f"#{claim.at or self.shown}", source=found.source,
             seeds=found.seeds, tool=found.tool, **said,
         )  # fmt: skip
@@ -210,7 +209,7 @@ class Report:
         self, name: str, used: list[str], *, criterion: Criterion, reported_as: str | None, source: Callable | None, **fields: Any
     ) -> None:  # fmt: skip
         claim = {
-            "id": name, **self.hypotheses[name], **self.marks[name], **fields, "criterion": criterion.as_dict(),
+            "id": name, **self.hypotheses[name], **fields, "criterion": criterion.as_dict(),
             "source": dotted(source), "reported": None if reported_as is None else reported(reported_as),
             "reported_source": None if reported_as is None else reported_source(reported_as),
         }  # fmt: skip

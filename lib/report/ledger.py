@@ -37,7 +37,6 @@ from lib.report.claims import Criterion
 from lib.report.text import FOLDER, Pair, fields, pair, reported, term
 
 VERDICTS = ("supported", "refuted", "inconclusive")
-GIVEN = {"value", "low", "high", "interval", "threshold"}  # facts that every sentence may use
 NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?|[a-z_][\w.]*"
 HOLDS = re.compile(rf"(?P<sign>>=?|<=?|within) *(?P<at>{NUMBER})(?:, *refuted *[<>] *(?P<refute>{NUMBER}))?")
 
